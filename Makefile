@@ -1,0 +1,49 @@
+# Each target sets up what it needs first. `make` alone lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+UV := $(shell sed -n 's/^\(uv==[^ ;\\]*\).*/\1/p' requirements.lock)
+PORT ?= 5000
+
+# So that `python` in dvc.yaml is this project's.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help repro test check format ui lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+repro: $(INSTALLED) ## Train, evaluate and animate what is out of date, and print a summary
+	dvc repro
+	python -m pipeline.summary
+
+test: $(INSTALLED) ## Run all tests
+	pytest --numprocesses 2
+
+check: $(INSTALLED) ## Check format, style and types
+	ruff format --check .
+	ruff check .
+	mypy
+
+format: $(INSTALLED) ## Format the code and mend what can be mended
+	ruff format .
+	ruff check --fix .
+
+ui: $(INSTALLED) ## Open the MLflow UI on this project's store (PORT=5000)
+	python -m pipeline.ui --port $(PORT)
+
+lock: $(INSTALLED) ## Renew requirements.lock from pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev --upgrade \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## Remove the environment and all caches, but no result
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$(UV)"
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	touch $@

@@ -1,0 +1,19 @@
+"""A DDPG agent that learns continuous control, with what it takes to watch and judge its learning."""
+
+from typing import TYPE_CHECKING, Any
+
+from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from ddpg.agent import DDPG
+
+__all__ = ["DDPG", "AgentConfig", "GridConfig", "TrainingConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    # The agent imports TensorFlow, which takes seconds; pictures, policies and configurations do without.
+    if name == "DDPG":
+        from ddpg.agent import DDPG
+
+        return DDPG
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,208 @@
+"""Every setting of the agent, its training and its state grid: typed, bounded, with its meaning beside it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+PositiveCount = Annotated[int, Field(ge=1)]
+# Strict mode takes no list for a tuple; the container is lenient, its items are not.
+LayerSizes = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(min_length=1, strict=False)]
+Limits = Annotated[tuple[Annotated[float, Strict()], Annotated[float, Strict()]], Field(strict=False)]
+
+
+class Config(BaseModel):
+    """Immutable, hashable settings that refuse unknown names, wrong types and values out of range.
+
+    Raises:
+        pydantic.ValidationError: A `ValueError` that lists every refused value, what was expected and received.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class AgentConfig(Config):
+    """The agent's hyperparameters. Actions and bounded observations are scaled to [-1, 1] inside the agent."""
+
+    discount_factor: Fraction = 0.999
+    """Weight of the next agent step's value against this step's reward."""
+
+    train_during_episode: bool = True
+    """Update after every agent step; otherwise make an episode's updates after its end."""
+
+    replay_buffer_size: PositiveCount = 10_000
+    """Transitions kept; the oldest are overwritten."""
+
+    replay_batch_size: PositiveCount = 1024
+    """Transitions in one update."""
+
+    learning_starts: Count | None = None
+    """Learning starts when the buffer holds more transitions than this; `None`: than `replay_batch_size`."""
+
+    successes_before_learning: Count = 0
+    """Learning, and lowering epsilon, wait until this many training episodes reached the goal."""
+
+    reward_normalization: Literal["standardize", "scale", "none"] = "standardize"
+    """Rewards in a batch are divided by their running deviation; `standardize` subtracts the running mean first,
+    which acts as a price on time."""
+
+    bootstrap_on_truncation: bool = True
+    """A time limit is no end of the task: its last state keeps its value (Pardo et al., 2018, arXiv:1712.00378)."""
+
+    actor_gradient: Literal["policy", "replay"] = "policy"
+    """Where dQ/da is taken: at the actor's own actions (Silver et al., 2014, eq. 9; Lillicrap et al., 2015, eq. 6),
+    or at the replayed actions, as Udacity's quadcopter code did."""
+
+    lr_actor: NonNegative = 0.0001
+    """Adam's step size for the actor."""
+
+    lr_critic: NonNegative = 0.005
+    """Adam's step size for the critic."""
+
+    tau_actor: PositiveFraction = 0.3
+    """Share of the actor's weights in each soft update of its target."""
+
+    tau_critic: PositiveFraction = 0.1
+    """Share of the critic's weights in each soft update of its target."""
+
+    hidden_layer_sizes_actor: LayerSizes = (16, 32, 16)
+    """Units of the actor's hidden layers."""
+
+    hidden_layer_sizes_critic: Annotated[tuple[LayerSizes, LayerSizes], Field(strict=False)] = ((16, 32), (16, 32))
+    """Units of the critic's observation path and of its action path, which are added at their ends."""
+
+    activation_fn_actor: Literal["tanh", "sigmoid"] = "tanh"
+    """Squashes the actor's output; sigmoid's (0, 1) is stretched to (-1, 1)."""
+
+    relu_alpha_actor: Fraction = 0.01
+    """Slope of the actor's leaky ReLU for negative input."""
+
+    relu_alpha_critic: Fraction = 0.01
+    """Slope of the critic's leaky ReLU for negative input."""
+
+    l2_reg_actor: NonNegative = 0.01
+    """L2 penalty on the actor's hidden kernels."""
+
+    l2_reg_critic: NonNegative = 0.01
+    """L2 penalty on the critic's hidden kernels."""
+
+    bn_momentum_actor: FractionBelowOne = 0.0
+    """Momentum of batch normalisation after each hidden layer of the actor; 0: none."""
+
+    bn_momentum_critic: FractionBelowOne = 0.7
+    """Momentum of batch normalisation before the critic's output; 0: none."""
+
+    dropout_actor: FractionBelowOne = 0.0
+    """Share of each hidden layer's units dropped while the actor learns."""
+
+    dropout_critic: FractionBelowOne = 0.0
+    """Share of each hidden layer's units dropped while the critic learns."""
+
+    ou_mu: Finite = 0.0
+    """Mean to which the Ornstein-Uhlenbeck noise returns."""
+
+    ou_theta: Fraction = 0.05
+    """Share of the distance to the mean that the noise returns per agent step."""
+
+    ou_sigma: NonNegative = 0.25
+    """Deviation of the noise's random part per agent step, as a share of the action's full range."""
+
+    @model_validator(mode="after")
+    def _paths_can_be_added(self) -> Self:
+        observation_path, action_path = self.hidden_layer_sizes_critic
+        if observation_path[-1] != action_path[-1]:
+            raise ValueError(
+                "hidden_layer_sizes_critic: expected two paths that end in the same number of units, "
+                f"received {observation_path[-1]} and {action_path[-1]}"
+            )
+        if self.replay_batch_size > self.replay_buffer_size:
+            raise ValueError(
+                f"replay_batch_size: expected at most replay_buffer_size ({self.replay_buffer_size}), "
+                f"received {self.replay_batch_size}"
+            )
+        if self.learning_starts is not None and self.learning_starts >= self.replay_buffer_size:
+            raise ValueError(
+                f"learning_starts: expected less than replay_buffer_size ({self.replay_buffer_size}), "
+                f"received {self.learning_starts}"
+            )
+        return self
+
+
+class GridConfig(Config):
+    """The plane of states, and the line of actions, on which snapshots of the networks are taken.
+
+    The other state dimensions stay at the reference state, the other action dimensions at the policy's action.
+    """
+
+    x_dimension: Count = 0
+    """State dimension along the horizontal axis."""
+
+    y_dimension: Count = 1
+    """State dimension along the vertical axis; ignored where states have one dimension."""
+
+    action_dimension: Count = 0
+    """Action dimension over which Q is maximised."""
+
+    n_cells: PositiveCount = 16
+    """States along each axis, both bounds included."""
+
+    n_actions: Annotated[int, Field(ge=2)] = 11
+    """Actions along the action's range, both bounds included."""
+
+    x_limits: Limits | None = None
+    """Range of the horizontal axis in the environment's units; `None`: the space's bounds, or [-1, 1] without."""
+
+    y_limits: Limits | None = None
+    """Range of the vertical axis, likewise."""
+
+    reference_state: Annotated[tuple[Annotated[float, Strict()], ...], Field(strict=False)] | None = None
+    """State whose other dimensions are held, in the environment's units; `None`: the middle of the bounds, else 0."""
+
+    @model_validator(mode="after")
+    def _limits_ascend(self) -> Self:
+        for name in ("x_limits", "y_limits"):
+            limits = getattr(self, name)
+            if limits is not None and not limits[0] < limits[1]:
+                raise ValueError(f"{name}: expected [low, high] with low < high, received {list(limits)}")
+        if self.x_dimension == self.y_dimension:
+            raise ValueError(f"y_dimension: expected another dimension than x_dimension, received {self.y_dimension}")
+        return self
+
+
+class TrainingConfig(Config):
+    """How an agent is trained."""
+
+    n_episodes: PositiveCount = 50
+    """Training episodes."""
+
+    eps: NonNegative = 1.0
+    """Scale of the exploration noise (epsilon) before the first episode; lowered by `eps_decay` before each."""
+
+    eps_decay: NonNegative | None = None
+    """Epsilon lost before each episode; `None`: `eps / n_episodes`, so that the last episode has none."""
+
+    eps_min: NonNegative = 0.0
+    """Epsilon is never lowered below this."""
+
+    action_repeat: PositiveCount = 1
+    """Environment steps for which an action is held; their rewards are summed into one agent step's."""
+
+    n_random_episodes: Count = 0
+    """First episodes whose actions are uniform over the action space."""
+
+    run_tests: bool = True
+    """Follow each training episode by a test episode without noise or learning."""
+
+    n_validation_episodes: Count = 20
+    """Fixed start states on which a changed policy is scored after each episode, to keep the best; 0: by its test."""
+
+    gen_q_a_frames_every_n_steps: Count = 0
+    """Agent steps between snapshots of the networks on the state grid, with one more at the end; 0: none."""
+
+    grid: GridConfig = GridConfig()
+    """The state grid of the snapshots."""

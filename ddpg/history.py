@@ -1,0 +1,241 @@
+"""What happened in training: episodes step by step, and snapshots of the networks; kept in one file of arrays."""
+
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class EpisodeHistory:
+    """One episode of n agent steps, in the environment's units.
+
+    Row i of `actions` was taken at row i of `observations`; the last observation is where the episode ended.
+    """
+
+    episode: int
+    """Number of the training episode, from 1; a test episode has that of the training episode before it."""
+    epsilon: float
+    """Scale of the exploration noise; 0 for a test."""
+    first_step: int
+    """Agent steps of training made before this episode."""
+    observations: FloatArray
+    """Shape (n + 1, observation size)."""
+    actions: FloatArray
+    """Shape (n, action size)."""
+    rewards: FloatArray
+    """Shape (n,): the sum over the environment steps for which the action was held."""
+    environment_steps: int
+    """Environment steps, at most n times the action repeat."""
+    terminated: bool
+    """The task ended."""
+    truncated: bool
+    """A limit from outside the task, such as time, ended the episode."""
+
+    @property
+    def n_steps(self) -> int:
+        """Agent steps of this episode."""
+        return len(self.rewards)
+
+    @property
+    def last_step(self) -> int:
+        """Agent steps of training made when this episode had ended, if it was a training episode."""
+        return self.first_step + self.n_steps
+
+    @property
+    def score(self) -> float:
+        """The return: the undiscounted sum of rewards."""
+        return float(self.rewards.sum())
+
+    @property
+    def reached_goal(self) -> bool:
+        """Whether the task ended in a reward: a terminal state that pays is a goal, one that does not a failure."""
+        return self.terminated and float(self.rewards[-1]) > 0
+
+
+class Snapshot(NamedTuple):
+    """The networks on the state grid after `step` agent steps; y runs along rows, upwards from the lower bound.
+
+    Q is in units of the normalised reward, actions and gradients in the scaled action's [-1, 1].
+    """
+
+    step: int
+    """Agent steps of training made so far."""
+    episode: int
+    """The training episode in which that step was."""
+    q_max: FloatArray
+    """Shape (n_y, n_x): the greatest Q over the action line."""
+    q_std: FloatArray
+    """Shape (n_y, n_x): the standard deviation of Q over the action line."""
+    action_at_q_max: FloatArray
+    """Shape (n_y, n_x): where on the action line Q is greatest."""
+    action_gradient: FloatArray
+    """Shape (n_y, n_x, action size): dQ/da at the policy's action."""
+    policy: FloatArray
+    """Shape (n_y, n_x, action size): the actor's action."""
+
+
+@dataclass(frozen=True)
+class GridAxes:
+    """The axes of the state grid, in the environment's units and with its names."""
+
+    x: FloatArray
+    """Shape (n_x,)."""
+    y: FloatArray
+    """Shape (n_y,); one value where states have one dimension."""
+    x_dimension: int
+    y_dimension: int
+    action_dimension: int
+
+
+@dataclass
+class TrainingHistory:
+    """All episodes and snapshots of a training, in order.
+
+    Test episode i followed the training episode whose number it carries. Names label the dimensions in pictures.
+    """
+
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    action_low: FloatArray
+    action_high: FloatArray
+    reward_threshold: float | None = None
+    """Return from which the environment counts as solved."""
+    training_episodes: list[EpisodeHistory] = field(default_factory=list)
+    test_episodes: list[EpisodeHistory] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    grid: GridAxes | None = None
+    """Axes of the snapshots; `None` before the first."""
+
+    @property
+    def n_steps(self) -> int:
+        """Agent steps made in training episodes."""
+        return self.training_episodes[-1].last_step if self.training_episodes else 0
+
+    @property
+    def environment_steps(self) -> int:
+        """Environment steps made in training episodes."""
+        return sum(episode.environment_steps for episode in self.training_episodes)
+
+    def save(self, path: Path) -> None:
+        """Writes an `.npz` file whose bytes depend on nothing but the history."""
+        arrays: dict[str, Any] = {
+            "observation_names": np.array(self.observation_names),
+            "action_names": np.array(self.action_names),
+            "action_low": self.action_low,
+            "action_high": self.action_high,
+            "reward_threshold": np.array(np.nan if self.reward_threshold is None else self.reward_threshold),
+        }
+        arrays |= _stack_episodes("training", self.training_episodes)
+        arrays |= _stack_episodes("test", self.test_episodes)
+        if self.grid is not None:
+            arrays |= {f"grid_{name}": np.asarray(value) for name, value in vars(self.grid).items()}
+            arrays |= {f"snapshot_{name}": np.stack(_column(self.snapshots, name)) for name in Snapshot._fields}
+        np.savez_compressed(path, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainingHistory":
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file holds something else; the message names it.
+        """
+        arrays = _load_arrays(path)
+        try:
+            return cls._from_arrays(arrays)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ValueError(f"{path}: expected a training history, received something else ({error!r})") from error
+
+    @classmethod
+    def _from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "TrainingHistory":
+        threshold = float(arrays["reward_threshold"])
+        history = cls(
+            observation_names=tuple(arrays["observation_names"].tolist()),
+            action_names=tuple(arrays["action_names"].tolist()),
+            action_low=arrays["action_low"],
+            action_high=arrays["action_high"],
+            reward_threshold=None if np.isnan(threshold) else threshold,
+            training_episodes=_split_episodes("training", arrays),
+            test_episodes=_split_episodes("test", arrays),
+        )
+        if "grid_x" in arrays:
+            dimensions = {name: int(arrays[f"grid_{name}"]) for name in GridAxes.__annotations__ if "_" in name}
+            history.grid = GridAxes(x=arrays["grid_x"], y=arrays["grid_y"], **dimensions)
+            columns = [arrays[f"snapshot_{name}"] for name in Snapshot._fields]
+            history.snapshots = [
+                Snapshot(int(step), int(episode), *grids) for step, episode, *grids in zip(*columns, strict=True)
+            ]
+        return history
+
+
+def save_episodes(path: Path, episodes: Sequence[EpisodeHistory]) -> None:
+    """Writes episodes of a policy to an `.npz` file whose bytes depend on nothing else."""
+    arrays: dict[str, Any] = _stack_episodes("episodes", episodes)
+    np.savez_compressed(path, **arrays)
+
+
+def load_episodes(path: Path) -> list[EpisodeHistory]:
+    """Reads what `save_episodes` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds something else; the message names it.
+    """
+    arrays = _load_arrays(path)
+    try:
+        return _split_episodes("episodes", arrays)
+    except (KeyError, ValueError, IndexError) as error:
+        raise ValueError(f"{path}: expected episodes, received something else ({error!r})") from error
+
+
+def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: expected arrays (.npz), received something else ({error})") from error
+
+
+_SCALARS = ("episode", "epsilon", "first_step", "environment_steps", "terminated", "truncated")
+
+
+def _column(records: Iterable[Any], name: str) -> list[Any]:
+    return [getattr(record, name) for record in records]
+
+
+def _stack_episodes(prefix: str, episodes: Sequence[EpisodeHistory]) -> dict[str, NDArray[Any]]:
+    """Episodes of different lengths end to end, with their lengths."""
+    if not episodes:
+        return {}
+    arrays = {f"{prefix}_{name}": np.array(_column(episodes, name)) for name in _SCALARS}
+    for name in ("observations", "actions", "rewards"):
+        arrays[f"{prefix}_{name}"] = np.concatenate(_column(episodes, name))
+    arrays[f"{prefix}_n_steps"] = np.array(_column(episodes, "n_steps"))
+    return arrays
+
+
+def _split_episodes(prefix: str, arrays: dict[str, NDArray[Any]]) -> list[EpisodeHistory]:
+    if f"{prefix}_n_steps" not in arrays:
+        return []
+    lengths = arrays[f"{prefix}_n_steps"]
+    ends = np.cumsum(lengths)[:-1]
+    steps = {name: np.split(arrays[f"{prefix}_{name}"], ends) for name in ("actions", "rewards")}
+    steps["observations"] = np.split(arrays[f"{prefix}_observations"], np.cumsum(lengths + 1)[:-1])
+    return [
+        EpisodeHistory(
+            observations=steps["observations"][i],
+            actions=steps["actions"][i],
+            rewards=steps["rewards"][i],
+            **{name: arrays[f"{prefix}_{name}"][i].item() for name in _SCALARS},
+        )
+        for i in range(len(lengths))
+    ]

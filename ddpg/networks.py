@@ -1,0 +1,62 @@
+"""The actor and the critic as Keras functional models; they see and give values scaled to [-1, 1]."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from ddpg.config import AgentConfig
+
+
+class _Layers:
+    """Layers of one network, their random seeds drawn from one generator."""
+
+    def __init__(self, rng: np.random.Generator, relu_alpha: float, l2: float, dropout: float) -> None:
+        self.rng = rng
+        self.relu_alpha = relu_alpha
+        self.l2 = l2
+        self.dropout = dropout
+
+    def _seed(self) -> int:
+        return int(self.rng.integers(2**31))
+
+    def dense(self, units: int, **options: object) -> layers.Dense:
+        return layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=self._seed()), **options)
+
+    def leaky_relu(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return layers.LeakyReLU(negative_slope=self.relu_alpha, name=name)(x)
+
+    def hidden(self, x: keras.KerasTensor, units: int, name: str) -> keras.KerasTensor:
+        x = self.dense(units, kernel_regularizer=keras.regularizers.L2(self.l2), name=name)(x)
+        x = self.leaky_relu(x, f"{name}_relu")
+        return layers.Dropout(self.dropout, seed=self._seed(), name=f"{name}_dropout")(x) if self.dropout else x
+
+
+def make_actor(observation_size: int, action_size: int, config: AgentConfig, rng: np.random.Generator) -> keras.Model:
+    """The policy: scaled observations (n, observation_size) to scaled actions (n, action_size)."""
+    make = _Layers(rng, config.relu_alpha_actor, config.l2_reg_actor, config.dropout_actor)
+    states = x = keras.Input((observation_size,), name="states")
+    for i, units in enumerate(config.hidden_layer_sizes_actor, 1):
+        x = make.hidden(x, units, f"hidden_{i}")
+        if config.bn_momentum_actor:
+            x = layers.BatchNormalization(momentum=config.bn_momentum_actor, name=f"hidden_{i}_norm")(x)
+    actions = make.dense(action_size, activation=config.activation_fn_actor, name="actions")(x)
+    if config.activation_fn_actor == "sigmoid":
+        actions = layers.Rescaling(2.0, offset=-1.0, name="stretch")(actions)
+    return keras.Model(states, actions, name="actor")
+
+
+def make_critic(observation_size: int, action_size: int, config: AgentConfig, rng: np.random.Generator) -> keras.Model:
+    """The value: scaled observations and actions, [(n, observation_size), (n, action_size)], to Q of shape (n, 1)."""
+    make = _Layers(rng, config.relu_alpha_critic, config.l2_reg_critic, config.dropout_critic)
+    states = from_states = keras.Input((observation_size,), name="states")
+    actions = from_actions = keras.Input((action_size,), name="actions")
+    observation_path, action_path = config.hidden_layer_sizes_critic
+    for i, units in enumerate(observation_path, 1):
+        from_states = make.hidden(from_states, units, f"states_{i}")
+    for i, units in enumerate(action_path, 1):
+        from_actions = make.hidden(from_actions, units, f"actions_{i}")
+    x = make.leaky_relu(layers.Add(name="sum")([from_states, from_actions]), "sum_relu")
+    if config.bn_momentum_critic:
+        x = layers.BatchNormalization(momentum=config.bn_momentum_critic, name="sum_norm")(x)
+    q_values = make.dense(1, name="q_values")(x)
+    return keras.Model([states, actions], q_values, name="critic")

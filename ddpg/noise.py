@@ -1,0 +1,37 @@
+"""Exploration noise that is correlated in time."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class OrnsteinUhlenbeckNoise:
+    """The process x ← x + θ(μ − x) + σ·N(0, 1), with a time step of 1 (Uhlenbeck & Ornstein, 1930).
+
+    Its stationary standard deviation is σ / √(θ(2 − θ)).
+
+    Args:
+        size: Dimensions, independent of each other.
+        mu: Mean, and value after a reset.
+        theta: Share of the distance to the mean that is returned per step.
+        sigma: Standard deviation of the random part of a step.
+        rng: Source of randomness.
+    """
+
+    def __init__(self, size: int, mu: float, theta: float, sigma: float, rng: np.random.Generator) -> None:
+        self.size = size
+        self.mu = mu
+        self.theta = theta
+        self.sigma = sigma
+        self.rng = rng
+        self.reset()
+
+    def reset(self) -> None:
+        """Returns to the mean, at the start of an episode."""
+        self.state: NDArray[Any] = np.full(self.size, self.mu, np.float64)
+
+    def sample(self) -> NDArray[Any]:
+        """The next value, shape (size,)."""
+        self.state = self.state + self.theta * (self.mu - self.state) + self.sigma * self.rng.standard_normal(self.size)
+        return self.state

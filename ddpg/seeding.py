@@ -1,0 +1,38 @@
+"""The one place that randomness comes from: every generator and every environment seed follows from one number."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What a source of randomness is for; streams of one seed are independent."""
+
+    NETWORKS = 0
+    NOISE = 1
+    SAMPLING = 2
+    RANDOM_ACTIONS = 3
+    TRAINING_EPISODES = 4
+    TEST_EPISODES = 5
+    VALIDATION_EPISODES = 6
+    EVALUATION_EPISODES = 7
+    BOOTSTRAP = 8
+
+
+def new_seed() -> int:
+    """A seed that nobody chose, small enough to be written down."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def generator(seed: int, stream: Stream) -> np.random.Generator:
+    """The generator of this stream."""
+    return np.random.default_rng([seed, stream])
+
+
+def episode_seed(seed: int, stream: Stream, index: int) -> int:
+    """The seed with which the environment is reset for an episode.
+
+    Evaluation's seeds are odd and all others even, so that no policy is evaluated on a start it was chosen by.
+    """
+    (word,) = np.random.SeedSequence([seed, stream, index]).generate_state(1)
+    return 2 * int(word >> 1) + (stream == Stream.EVALUATION_EPISODES)

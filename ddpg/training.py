@@ -1,0 +1,150 @@
+"""The training loop: a generator that yields one record per episode and knows nothing of logging."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ddpg.config import TrainingConfig
+from ddpg.environment import flat_observation, hold_action
+from ddpg.evaluation import mean_score
+from ddpg.history import EpisodeHistory
+from ddpg.learner import UpdateMetrics
+from ddpg.seeding import Stream, episode_seed
+from ddpg.snapshots import StateGrid
+
+if TYPE_CHECKING:
+    from ddpg.agent import DDPG
+
+StepCallback = Callable[["DDPG"], None]
+
+
+class EpisodeRecord(NamedTuple):
+    """One training episode in numbers; NaN where there is none."""
+
+    episode: int
+    epsilon: float
+    """Scale of the exploration noise in this episode."""
+    training_return: float
+    test_return: float
+    """Return of the test episode, without noise."""
+    validation_return: float
+    """Mean return over the fixed validation episodes, if the policy changed."""
+    agent_steps: int
+    """Made so far in training episodes."""
+    environment_steps: int
+    """Made so far in training episodes; tests and validation not counted."""
+    updates: int
+    """Made so far."""
+    replay_buffer_size: int
+    critic_loss: float
+    """Mean over the episode's updates, as the other two; see `UpdateMetrics`."""
+    actor_loss: float
+    mean_q: float
+    reached_goal: bool
+    """Whether this training episode ended at a goal; see `EpisodeHistory.reached_goal`."""
+    is_best: bool
+    """Whether the policy after this episode scored higher than every one before."""
+
+
+def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
+    """Trains the agent, which keeps the history and the best checkpoint.
+
+    Args:
+        agent: Learns in its environment; an agent that was trained before goes on, with its episodes counted on.
+        config: How.
+        on_step: Called with the agent after each agent step of training.
+
+    Yields:
+        A record after each episode, its test and its validation. The last snapshot comes after the last record.
+    """
+    history = agent.history
+    grid = _state_grid(agent, config)
+    epsilon = config.eps
+    decay = config.eps / config.n_episodes if config.eps_decay is None else config.eps_decay
+    for _ in range(config.n_episodes):
+        if agent.has_enough_successes:
+            epsilon = max(epsilon - decay, config.eps_min)
+        n_updates = agent.n_updates
+        episode, metrics = run_training_episode(agent, config, epsilon, grid, on_step)
+        test_return = agent.test(config.action_repeat).score if config.run_tests else math.nan
+        validation_return, is_best = math.nan, False
+        if agent.n_updates > n_updates:
+            if config.n_validation_episodes:
+                validation_return = mean_score(agent.validate(config.n_validation_episodes, config.action_repeat))
+            is_best = agent.keep_if_best(validation_return if config.n_validation_episodes else test_return)
+        yield EpisodeRecord(
+            episode=episode.episode,
+            epsilon=epsilon,
+            training_return=episode.score,
+            test_return=test_return,
+            validation_return=validation_return,
+            agent_steps=history.n_steps,
+            environment_steps=history.environment_steps,
+            updates=agent.n_updates,
+            replay_buffer_size=len(agent.replay_buffer),
+            **metrics._asdict(),
+            reached_goal=episode.reached_goal,
+            is_best=is_best,
+        )
+    if grid is not None and history.n_steps % config.gen_q_a_frames_every_n_steps:
+        history.snapshots.append(grid.snapshot(agent.learner, history.n_steps, len(history.training_episodes)))
+
+
+def run_training_episode(
+    agent: "DDPG", config: TrainingConfig, epsilon: float, grid: StateGrid | None, on_step: StepCallback | None
+) -> tuple[EpisodeHistory, UpdateMetrics]:
+    """Runs one episode with exploration and learning, and adds it to the agent's history."""
+    number, first_step = len(agent.history.training_episodes) + 1, agent.history.n_steps
+    observation = flat_observation(agent.env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
+    agent.noise.reset()
+    observations, actions, rewards, losses = [observation], [], [], []
+    environment_steps = 0
+    ended = False
+    while not ended:
+        action = agent.random_action() if number <= config.n_random_episodes else agent.act(observation, epsilon)
+        step = hold_action(agent.env, action, config.action_repeat)
+        ended = step.terminated or step.truncated
+        agent.observe(observation, action, step.reward, step.observation, step.terminated, step.truncated)
+        observation = step.observation
+        observations.append(observation)
+        actions.append(action)
+        rewards.append(step.reward)
+        environment_steps += step.environment_steps
+        due_after_episode = len(actions) if ended else 0
+        n_updates = 1 if agent.config.train_during_episode else due_after_episode
+        losses += [agent.learn() for _ in range(n_updates) if agent.can_learn]
+        if grid is not None and (first_step + len(actions)) % config.gen_q_a_frames_every_n_steps == 0:
+            agent.history.snapshots.append(grid.snapshot(agent.learner, first_step + len(actions), number))
+        if on_step is not None:
+            on_step(agent)
+    episode = EpisodeHistory(
+        episode=number,
+        epsilon=epsilon,
+        first_step=first_step,
+        observations=np.stack(observations),
+        actions=np.stack(actions),
+        rewards=np.array(rewards),
+        environment_steps=environment_steps,
+        terminated=step.terminated,
+        truncated=step.truncated,
+    )
+    agent.history.training_episodes.append(episode)
+    agent.n_successes += episode.reached_goal
+    return episode, _mean_metrics(losses)
+
+
+def _state_grid(agent: "DDPG", config: TrainingConfig) -> StateGrid | None:
+    if not config.gen_q_a_frames_every_n_steps:
+        return None
+    grid = StateGrid(config.grid, agent.observations, agent.action_size)
+    agent.history.grid = grid.axes
+    return grid
+
+
+def _mean_metrics(losses: list[Any]) -> UpdateMetrics:
+    if not losses:
+        return UpdateMetrics(math.nan, math.nan, math.nan)
+    means: list[float] = np.stack(losses).astype(np.float64).mean(axis=0).tolist()
+    return UpdateMetrics(*means)

@@ -1,0 +1,320 @@
+"""The panels of the training picture: each draws what is fixed once, the rest per episode or per frame."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from ddpg.history import EpisodeHistory, FloatArray, GridAxes, TrainingHistory
+from ddpg.visualizations.scales import finite, score_limits, trace_limit
+
+TRAINING_COLOUR = "#0072B2"
+TEST_COLOUR = "#D55E00"
+_ACTION_COLOUR = "black"
+_REWARD_COLOUR = "#E69F00"
+_DIMENSION_COLOURS = ("#009E73", "#AA3377", "#56B4E9", "#8C564B", "#999933", "#7F7F7F")
+_TITLE_SIZE = 13
+_LABEL_SIZE = 12
+_TICK_SIZE = 11
+_SHORT_NAME = 18
+
+
+def shorten(name: str, length: int = _SHORT_NAME) -> str:
+    """The name, with its end replaced by an ellipsis where it is longer than `length`."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def style_axes(axes: Axes) -> None:
+    """Sizes of text and lines that are still legible when the picture is halved."""
+    axes.tick_params(labelsize=_TICK_SIZE, length=3, pad=3)
+    axes.spines[:].set_linewidth(0.8)
+
+
+def show_number(number: float, digits: int = 3) -> str:
+    """The number with at least so many significant digits, no exponent above, and a typographic minus."""
+    text = f"{number:,.0f}" if abs(number) >= 10 ** (digits - 1) else f"{number:.{digits}g}"
+    return text.replace("-", "−")
+
+
+class Trajectory:
+    """The path of an episode across the state grid, with a dot where it is now."""
+
+    def __init__(self, axes: Axes, grid: GridAxes, colour: str) -> None:
+        self._grid = grid
+        self._line = Line2D(
+            [],
+            [],
+            color=colour,
+            linewidth=1.6,
+            marker="o",
+            markersize=6,
+            markevery=[-1],
+            path_effects=[withStroke(linewidth=3.4, foreground="white")],
+            animated=True,
+        )
+        axes.add_line(self._line)
+
+    def draw(self, renderer: RendererBase, observations: FloatArray) -> None:
+        """Draws the path over observations of shape (at least 1, observation size)."""
+        grid = self._grid
+        has_y = len(grid.y) > 1
+        y = observations[:, grid.y_dimension] if has_y else np.full(len(observations), grid.y[0])
+        self._line.set_data(observations[:, grid.x_dimension], y)
+        self._line.draw(renderer)
+
+
+class ColourScale(NamedTuple):
+    """What the colours of a panel mean."""
+
+    title: str
+    label: str
+    """What is measured along the scale, where the title does not say it."""
+    colour_map: str
+    limits: tuple[float, float]
+    """Values beyond have the colour of the limit."""
+    tick_labels: Sequence[str] | None = None
+    """At the lower limit, the middle and the upper limit; `None`: the values there."""
+
+
+class GridPanel:
+    """One value for every state of the grid, as colours; the cells are centred on the grid's axis values."""
+
+    def __init__(self, figure: Figure, box: Bbox, colour_box: Bbox, grid: GridAxes, scale: ColourScale) -> None:
+        self._mappable = ScalarMappable(Normalize(*scale.limits, clip=True), scale.colour_map)
+        self.axes = figure.add_axes(box.bounds)
+        self.axes.set_title(scale.title, loc="left", fontsize=_TITLE_SIZE, pad=5)
+        self.axes.set(xlim=_edges(grid.x), ylim=_edges(grid.y))
+        self._left, self._bottom, right, top = (round(edge) for edge in self.axes.bbox.extents)
+        self._columns = _cells(len(grid.x), right - self._left)
+        self._rows = _cells(len(grid.y), top - self._bottom)[:, None]
+        self._add_colour_bar(figure, colour_box, scale)
+
+    def _add_colour_bar(self, figure: Figure, box: Bbox, scale: ColourScale) -> None:
+        axes = figure.add_axes(box.bounds)
+        low, high = scale.limits
+        ticks = [low, (low + high) / 2, high]
+        bar = figure.colorbar(self._mappable, cax=axes, orientation="horizontal", ticks=ticks)
+        bar.set_ticklabels(scale.tick_labels or [show_number(tick, digits=2) for tick in ticks])
+        bar.ax.minorticks_off()
+        first, _, last = axes.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
+        axes.set_xlabel(scale.label, fontsize=_TICK_SIZE, labelpad=0)
+        style_axes(axes)
+
+    def label(self, x_name: str, y_name: str) -> None:
+        """Labels the axes with the names of their dimensions; without a name the vertical axis has no numbers."""
+        style_axes(self.axes)
+        self.axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        self.axes.set_xlabel(shorten(x_name), fontsize=_LABEL_SIZE, labelpad=1)
+        if y_name:
+            self.axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            self.axes.set_ylabel(shorten(y_name), fontsize=_LABEL_SIZE, labelpad=1)
+        else:
+            self.axes.set_yticks([])
+
+    def draw(self, renderer: RendererBase, values: FloatArray) -> None:
+        """Draws values of shape (n_y, n_x)."""
+        # Several times faster than an AxesImage, which resamples what has only to be enlarged. Agg starts below.
+        colours = self._mappable.to_rgba(values, bytes=True)
+        renderer.draw_image(renderer.new_gc(), self._left, self._bottom, colours[self._rows, self._columns])
+
+
+class ScorePanel:
+    """Returns by episode; those off the scale are triangles at its edge."""
+
+    def __init__(self, figure: Figure, box: Bbox, history: TrainingHistory) -> None:
+        self._series = {
+            "training": (_numbers_and_scores(history.training_episodes), TRAINING_COLOUR),
+            "test": (_numbers_and_scores(history.test_episodes), TEST_COLOUR),
+        }
+        scores = finite(scores for (_, scores), _ in self._series.values())
+        self._limits = score_limits(scores, history.reward_threshold)
+        low, high = self._limits
+        numbers = [numbers for (numbers, _), _ in self._series.values()]
+        last = max((int(values.max()) for values in numbers if values.size), default=1)
+        self.axes = figure.add_axes(box.bounds)
+        self.axes.set(xlim=(0, last + 1), ylim=self._limits)
+        self.axes.set_title("Returns", loc="left", fontsize=_TITLE_SIZE, pad=5)
+        self.axes.set_xlabel("episode", fontsize=_LABEL_SIZE, labelpad=1)
+        self.axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        self.axes.yaxis.set_major_locator(MaxNLocator(6))
+        self.axes.grid(color="0.92")
+        self.axes.set_axisbelow(True)
+        style_axes(self.axes)
+        self._markers = {
+            (name, marker): self._add_markers(marker, colour, size=6 if last <= 60 else 4)
+            for name, (_, colour) in self._series.items()
+            for marker in "ov^"
+        }
+        some_off_scale = bool(((scores < low) | (scores > high)).any())
+        self._add_legend(history.reward_threshold, some_off_scale)
+
+    def _add_markers(self, marker: str, colour: str, size: float) -> Line2D:
+        edge = "white" if marker == "o" else colour
+        line = Line2D([], [], linestyle="", marker=marker, color=colour, markersize=size, animated=True)
+        line.set(markeredgecolor=edge, markeredgewidth=0.5, clip_on=False)
+        self.axes.add_line(line)
+        return line
+
+    def _add_legend(self, threshold: float | None, some_off_scale: bool) -> None:
+        handles = [
+            Line2D([], [], linestyle="", marker="o", color=colour, label=name)
+            for name, (_, colour) in self._series.items()
+        ]
+        if threshold is not None:
+            label = f"solved ({show_number(threshold)})"
+            handles.append(self.axes.axhline(threshold, color="0.35", linestyle="--", linewidth=1.2, label=label))
+        if some_off_scale:
+            handles.append(Line2D([], [], linestyle="", marker="v", color="0.35", label="off the scale"))
+        add_legend(self.axes, handles, n_columns=2)
+
+    def draw(self, renderer: RendererBase, n_finished: int, n_tested: int) -> None:
+        """Draws the returns of the first so many training and test episodes."""
+        low, high = self._limits
+        counts = {"training": n_finished, "test": n_tested}
+        for (name, marker), line in self._markers.items():
+            numbers, scores = (values[: counts[name]] for values in self._series[name][0])
+            shown = {"o": (scores >= low) & (scores <= high), "v": scores < low, "^": scores > high}[marker]
+            line.set_data(numbers[shown], scores[shown].clip(low, high))
+            line.draw(renderer)
+
+
+class TraceScales:
+    """What the traces show, each divided so that it fits [-1, 1]: at most six state dimensions, action and reward.
+
+    The scales hold for all episodes. A value far above its usual magnitude, such as a reward for the goal, is cut off
+    at the edge.
+    """
+
+    def __init__(self, history: TrainingHistory, grid: GridAxes) -> None:
+        episodes = [*history.training_episodes, *history.test_episodes]
+        size = len(history.observation_names)
+        on_grid = [grid.x_dimension, grid.y_dimension] if len(grid.y) > 1 else [grid.x_dimension]
+        others = [dimension for dimension in range(size) if dimension not in on_grid]
+        self.dimensions = [*on_grid, *others][: len(_DIMENSION_COLOURS)]
+        self.limits = [
+            trace_limit(finite(episode.observations[:, dimension] for episode in episodes))
+            for dimension in self.dimensions
+        ]
+        self.reward_limit = trace_limit(finite(episode.rewards for episode in episodes))
+        self.action_dimension = grid.action_dimension
+        low, self._action_middle, high = action_range(history, grid.action_dimension)
+        self._action_reach = (high - low) / 2
+        names = [history.observation_names[dimension] for dimension in self.dimensions]
+        action_span = f"±{show_number(high)}" if low == -high else f"{show_number(low)}…{show_number(high)}"
+        self.labels = [
+            *(
+                f"{shorten(name)} (±{show_number(limit, digits=2)})"
+                for name, limit in zip(names, self.limits, strict=True)
+            ),
+            f"{shorten(history.action_names[grid.action_dimension])} ({action_span})",
+            f"reward (±{show_number(self.reward_limit, digits=2)})",
+        ]
+        self.colours = [*_DIMENSION_COLOURS[: len(names)], _ACTION_COLOUR, _REWARD_COLOUR]
+
+    def curves(self, episode: EpisodeHistory, n_steps: int) -> list[tuple[FloatArray, FloatArray]]:
+        """The x and y of every trace up to a step; an action lasts a step, a reward comes at its end."""
+        steps = np.arange(n_steps + 1.0)
+        states = episode.observations[: n_steps + 1, self.dimensions] / self.limits
+        actions = (episode.actions[:n_steps, self.action_dimension] - self._action_middle) / self._action_reach
+        rewards = episode.rewards[:n_steps] / self.reward_limit
+        held = np.repeat(steps, 2)[1:-1], np.repeat(actions, 2)
+        curves = [*((steps, state) for state in states.T), held, (steps[1:], rewards)]
+        return [(x, y.clip(-1, 1)) for x, y in curves]
+
+
+class TracePanel:
+    """States, actions and rewards of one episode by agent step."""
+
+    def __init__(self, figure: Figure, box: Bbox, scales: TraceScales, colour: str, with_y_labels: bool) -> None:
+        self._scales = scales
+        self.axes = figure.add_axes(box.bounds)
+        self.axes.set(ylim=(-1.08, 1.08), yticks=(-1, -0.5, 0, 0.5, 1))
+        self.axes.set_xlabel("agent step of the episode", fontsize=_LABEL_SIZE, labelpad=1)
+        self.axes.grid(axis="y", color="0.92")
+        self.axes.axhline(0, color="0.75", linewidth=0.8)
+        self.axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        self.axes.xaxis.set_animated(True)
+        style_axes(self.axes)
+        if with_y_labels:
+            self.axes.set_yticklabels(["−1", "", "0", "", "1"])
+        else:
+            self.axes.set_yticklabels([])
+        self._lines = [Line2D([], [], color=colour, linewidth=1.6, animated=True) for colour in scales.colours]
+        for line in self._lines:
+            self.axes.add_line(line)
+        title: dict[str, Any] = {
+            "transform": self.axes.transAxes,
+            "animated": True,
+            "fontsize": _TITLE_SIZE,
+            "color": colour,
+        }
+        self._title = self.axes.text(0, 1.025, "", ha="left", **title)
+        self._return = self.axes.text(1, 1.025, "", ha="right", **title)
+
+    def draw_frame(self, renderer: RendererBase, episode: EpisodeHistory | None, title: str) -> None:
+        """Draws what holds for the whole episode: title and axis."""
+        self._title.set_text(title)
+        self._title.draw(renderer)
+        if episode is not None:
+            self.axes.set_xlim(0, max(episode.n_steps, 1))
+            self.axes.xaxis.draw(renderer)
+
+    def draw(self, renderer: RendererBase, episode: EpisodeHistory, n_steps: int) -> None:
+        """Draws the first so many agent steps and their return."""
+        for line, (x, y) in zip(self._lines, self._scales.curves(episode, n_steps), strict=True):
+            line.set_data(x, y)
+            line.draw(renderer)
+        self._return.set_text(f"return {show_number(float(episode.rewards[:n_steps].sum()))}")
+        self._return.draw(renderer)
+
+
+def action_range(history: TrainingHistory, dimension: int) -> tuple[float, float, float]:
+    """Low, middle and high of an action, in the environment's units."""
+    low, high = float(history.action_low[dimension]), float(history.action_high[dimension])
+    return low, (low + high) / 2, high
+
+
+def add_legend(axes: Axes, handles: Sequence[Artist], n_columns: int, x: float = 0.5) -> None:
+    """A frameless legend below the axes and their labels, centred at `x` in widths of the axes."""
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(x, -0.2),
+        ncols=n_columns,
+        frameon=False,
+        fontsize=_LABEL_SIZE,
+        handlelength=1.4,
+        handletextpad=0.4,
+        columnspacing=1.2,
+        labelspacing=0.25,
+        borderpad=0,
+    )
+
+
+def _edges(centres: FloatArray) -> tuple[float, float]:
+    """The outer edges of cells centred on evenly spaced values; one cell is 1 wide."""
+    half = (centres[-1] - centres[0]) / (2 * (len(centres) - 1)) if len(centres) > 1 else 0.5
+    return float(centres[0] - half), float(centres[-1] + half)
+
+
+def _cells(n_cells: int, n_pixels: int) -> NDArray[np.intp]:
+    """Shape (n_pixels,): the cell in which the middle of each pixel lies."""
+    return ((np.arange(n_pixels) + 0.5) * n_cells / n_pixels).astype(np.intp)
+
+
+def _numbers_and_scores(episodes: Sequence[EpisodeHistory]) -> tuple[FloatArray, FloatArray]:
+    numbers = np.array([episode.episode for episode in episodes], dtype=float)
+    return numbers, np.array([episode.score for episode in episodes], dtype=float)

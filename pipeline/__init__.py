@@ -1,0 +1,1 @@
+"""The laboratory: DVC stages over the `ddpg` library, and what records and compares them."""

@@ -1,0 +1,225 @@
+"""`params.yaml` as typed objects. There are no defaults here: the file states every value."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium
+from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ddpg.config import AgentConfig, Config, PositiveCount, TrainingConfig
+from ddpg.environment import UnsuitableEnvironmentError, prepare
+from ddpg.scaling import BoxScaler
+from ddpg.snapshots import StateGrid
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class ParamsError(Exception):
+    """`params.yaml` is refused; the message has a line for each reason."""
+
+
+class EnvironmentConfig(Config):
+    """The Gymnasium environment."""
+
+    id: str
+    """Its registered name."""
+    kwargs: dict[str, Any]
+    """Passed to `gymnasium.make`."""
+
+
+class TrainConfig(TrainingConfig):
+    """The train stage."""
+
+    gen_q_a_frames_every_n_steps: PositiveCount
+    """As in `TrainingConfig`, but for 0: the animate stage draws these snapshots."""
+    workers: PositiveCount | None = None
+    """Processes that train seeds side by side; `None`: one per core."""
+
+
+class EvaluateConfig(Config):
+    """The evaluate stage."""
+
+    n_episodes: PositiveCount
+    """Start states, the same for every policy."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of the start states and of the bootstrap."""
+    confidence_level: Annotated[float, Field(gt=0, lt=1)]
+    """Of the intervals over seeds."""
+    n_bootstrap_samples: PositiveCount
+    """Resamples of the seeds behind an interval."""
+
+
+class AnimateConfig(Config):
+    """The animate stage."""
+
+    fps: PositiveCount
+    """Frames per second of the training animation."""
+    every_n_steps: PositiveCount
+    """Agent steps between its frames."""
+    gif_width: Annotated[int, Field(ge=64)]
+    """Pixels."""
+    gif_frames: PositiveCount
+    """At most so many, evenly chosen."""
+    rollout_episodes: PositiveCount
+    """Evaluation episodes that are filmed."""
+    rollout_fps: PositiveCount
+    """Frames, and environment steps, per second of the rollout."""
+
+
+class Params(Config):
+    """All of `params.yaml`."""
+
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0), Strict()], ...], Field(min_length=1, strict=False)]
+    """One agent is trained for each."""
+    environment: EnvironmentConfig
+    agent: AgentConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+    animate: AnimateConfig
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"expected seeds that differ, received {list(seeds)}")
+        return seeds
+
+
+def load(path: Path = PARAMS_FILE) -> Params:
+    """Reads and checks the file, and that its environment exists and suits the agent.
+
+    Raises:
+        ParamsError: The file is missing, is no YAML, or holds values that are refused: all of them are listed.
+    """
+    document = _read(path)
+    problems = list(_missing(Params, document))
+    try:
+        params = Params.model_validate(document)
+    except ValidationError as error:
+        problems += [_describe(details) for details in error.errors() if details["type"] != "missing"]
+    if not problems:
+        problems = list(_environment_problems(params))
+    if problems:
+        raise ParamsError("\n".join(f"{path.name}: {problem}" for problem in problems))
+    return params
+
+
+def make_environment(config: EnvironmentConfig, **options: Any) -> Any:
+    """The configured environment; options, such as `render_mode`, come on top of its own."""
+    return gymnasium.make(config.id, **(config.kwargs | options))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # YAML 1.2, as DVC reads it: 1e-3 is a number.
+    try:
+        document = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise ParamsError(f"{path.name}: expected in {Path.cwd()}, found no file") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path.name}: expected YAML\n{error}") from None
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path.name}: expected a mapping of sections, received {document!r}")
+    return document
+
+
+def _missing(model: type[BaseModel], values: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Keys that the file does not state, though the library may have a default for them."""
+    for name, field in model.model_fields.items():
+        if name not in values:
+            yield f"{path}{name}: expected {_expected(_schema_at([*path.split('.')[:-1], name]))}, found nothing"
+            continue
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel) and isinstance(values[name], Mapping):
+            yield from _missing(section, values[name], f"{path}{name}.")
+
+
+def _describe(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors as `path: expected …, received …`."""
+    location = error["loc"]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if error["type"] == "value_error":
+        reason = str(error["ctx"]["error"])
+        # A check of a whole section names the key itself.
+        return f"{path}.{reason}" if re.match(r"\w+: ", reason) else f"{path}: {reason}"
+    if error["type"] == "extra_forbidden":
+        known = _schema_at(location[:-1])["properties"]
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        return f"{path}: unknown; expected {f'{close[0]!r}?' if close else 'one of ' + ', '.join(known)}"
+    return f"{path}: expected {_expected(_schema_at(location))}, received {error['input']!r}"
+
+
+def _schema_at(location: Sequence[Any]) -> dict[str, Any]:
+    """The JSON schema of the value at this location."""
+    root = Params.model_json_schema()
+    schema = root
+    for part in location:
+        schema = _without_null(schema)
+        if isinstance(part, int):
+            schema = schema["prefixItems"][part] if "prefixItems" in schema else schema["items"]
+        else:
+            schema = schema["properties"][part]
+        if "$ref" in schema:
+            schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return schema["anyOf"][0] if "anyOf" in schema else schema
+
+
+def _expected(schema: dict[str, Any]) -> str:
+    """A JSON schema in words."""
+    if "anyOf" in schema:
+        return " or ".join(_expected(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    kind = schema.get("type")
+    if kind in ("integer", "number"):
+        return {"integer": "a whole number", "number": "a number"}[kind] + _range(schema)
+    if kind == "array":
+        if "prefixItems" in schema:
+            return f"a list of {len(schema['prefixItems'])}: " + ", ".join(map(_expected, schema["prefixItems"]))
+        return f"a list, not empty, each {_expected(schema['items'])}"
+    return {"boolean": "true or false", "string": "a text", "object": "a mapping", "null": "null"}[str(kind)]
+
+
+def _range(schema: dict[str, Any]) -> str:
+    low, high = (
+        schema.get("minimum", schema.get("exclusiveMinimum")),
+        schema.get("maximum", schema.get("exclusiveMaximum")),
+    )
+    if low is None and high is None:
+        return ""
+    opening = "[" if "minimum" in schema else "("
+    closing = "]" if "maximum" in schema else ")"
+    if high is None:
+        return f" of at least {low}" if opening == "[" else f" above {low}"
+    return f" in {opening}{low:g}, {high:g}{closing}"
+
+
+def _environment_problems(params: Params) -> Iterator[str]:
+    try:
+        env = make_environment(params.environment)
+    except Exception as error:  # Whatever an environment's constructor raises.
+        received = f"{params.environment.id!r} ({error})"
+        yield f"environment: expected an environment that Gymnasium can make, received {received}"
+        return
+    with env:
+        try:
+            prepare(env)
+        except UnsuitableEnvironmentError as error:
+            yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
+            return
+        if "rgb_array" not in env.metadata.get("render_modes", ()):
+            yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"
+        try:
+            spaces = env.observation_space, env.action_space
+            observations, actions = (BoxScaler(space.low, space.high) for space in spaces)
+            StateGrid(params.train.grid, observations, actions.low.size)
+        except ValueError as error:
+            yield f"train.grid.{error}"

@@ -1,0 +1,46 @@
+"""How far the seeds are: a bar each on a terminal, plain lines elsewhere."""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from ddpg.training import EpisodeRecord
+
+
+class SeedProgress:
+    """Shows the episodes of several seeds as they come.
+
+    Args:
+        n_episodes: Episodes of each seed.
+    """
+
+    def __init__(self, n_episodes: int) -> None:
+        self.n_episodes = n_episodes
+        self.bars: dict[int, Any] = {}
+        self.every = max(1, n_episodes // 5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for bar in self.bars.values():
+            bar.close()
+
+    def advance(self, seed: int, record: "EpisodeRecord") -> None:
+        """Shows one more episode of a seed."""
+        state = f"test return {record.test_return:.1f}, validation return {record.validation_return:.1f}"
+        if not sys.stderr.isatty():
+            if record.episode % self.every == 0 or record.episode == self.n_episodes:
+                print(f"seed {seed}: episode {record.episode}/{self.n_episodes}, {state}", file=sys.stderr, flush=True)
+            return
+        if seed not in self.bars:
+            self.bars[seed] = tqdm(
+                total=self.n_episodes, desc=f"seed {seed}", unit="episode", position=len(self.bars), dynamic_ncols=True
+            )
+        self.bars[seed].set_postfix_str(state, refresh=False)
+        self.bars[seed].update()

@@ -1,0 +1,175 @@
+"""What an MLflow run says about a result: parameters, metric points, numbers, files and a description."""
+
+import csv
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.results import CSV
+
+_SECTIONS = {
+    "train": ("seeds", "environment", "agent", "train"),
+    "evaluate": ("evaluate",),
+    "animate": ("animate",),
+}
+_FOLDERS = {"train": "train", "evaluate": "evaluate", "animate": "videos"}
+_SUFFIXES = (".csv", ".json", ".png", ".gif", ".mp4")
+_CURVES_OVER_SEEDS = ("train/return", "test/return", "validation/return")
+
+
+class Point(NamedTuple):
+    """One value of a metric at one step."""
+
+    metric: str
+    value: float
+    step: int = 0
+
+
+@dataclass
+class Summary:
+    """What a stage says in numbers and words."""
+
+    points: list[Point] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def flatten(nested: Mapping[str, Any], separator: str) -> dict[str, Any]:
+    """Join the names of a nested mapping: `{"a": {"b": 1}}` to `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}{separator}{inner}": leaf for inner, leaf in flatten(value, separator).items()}
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters a stage reads, by their path in params.yaml."""
+    flat = flatten({section: params[section] for section in _SECTIONS[stage]}, ".")
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat.items()}
+
+
+def episode_points(record: Mapping[str, Any]) -> list[Point]:
+    """The metric points of one training episode, as episodes.csv has them; undefined values are left out."""
+    points = []
+    for column, value in record.items():
+        number = _number(CSV["float_format"] % value if isinstance(value, float) else value)
+        if column not in ("seed", "episode") and number is not None:
+            points.append(Point(_metric_name(column), number, int(record["episode"])))
+    return points
+
+
+def training_points(results: Path) -> dict[int, list[Point]]:
+    """Every seed's metric points, from `train/episodes.csv`."""
+    points: dict[int, list[Point]] = defaultdict(list)
+    with (results / "train" / "episodes.csv").open(newline="", encoding="utf-8") as file:
+        for record in csv.DictReader(file):
+            points[int(record["seed"])] += episode_points(record)
+    return dict(points)
+
+
+def points_over_seeds(points: Mapping[int, list[Point]]) -> list[Point]:
+    """Median and quartiles over the seeds of each return, by episode."""
+    returns: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for metric, value, step in (point for of_seed in points.values() for point in of_seed):
+        if metric in _CURVES_OVER_SEEDS:
+            returns[metric, step].append(value)
+    return [
+        Point(f"{metric}_{name}", float(quantile), step)
+        for (metric, step), values in sorted(returns.items())
+        for name, quantile in zip(
+            ("lower_quartile", "median", "upper_quartile"), np.quantile(values, (0.25, 0.5, 0.75)), strict=True
+        )
+    ]
+
+
+def stage_metrics(stage: str, results: Path) -> dict[str, Any]:
+    """Contents of a stage's metrics.json; empty for a stage that has none."""
+    file = results / stage / "metrics.json"
+    contents: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return contents
+
+
+def seed_summaries(stage: str, results: Path) -> dict[int, Summary]:
+    """What a stage's seeds.csv, if it has one, says of each seed."""
+    file = results / stage / "seeds.csv"
+    if not file.is_file():
+        return {}
+    with file.open(newline="", encoding="utf-8") as table:
+        return {int(row.pop("seed")): summarize(stage, row) for row in csv.DictReader(table)}
+
+
+def summarize(stage: str, metrics: Mapping[str, Any]) -> Summary:
+    """Numbers as metric points, texts as tags, under the stage's name; undefined values are left out."""
+    summary = Summary()
+    for name, value in flatten(metrics, "/").items():
+        number = _number(value)
+        if number is not None:
+            summary.points.append(Point(f"{stage}/{name}", number))
+        elif isinstance(value, str) and value:
+            summary.tags[f"{stage}.{name.replace('/', '.')}"] = value
+    return summary
+
+
+def stage_files(stage: str, results: Path) -> Iterator[tuple[Path, str]]:
+    """The tables, numbers, pictures and videos of a stage, each with the artifact folder it belongs in."""
+    for file in sorted((results / stage).iterdir()):
+        if file.suffix in _SUFFIXES:
+            yield file, _FOLDERS[stage]
+
+
+def describe(params: Mapping[str, Any], tags: Mapping[str, str], evaluation: Mapping[str, Any]) -> str:
+    """A run's description in Markdown: what it is, what came out, how to make it again.
+
+    Args:
+        params: Contents of params.yaml.
+        tags: The run's tags, which name the commit.
+        evaluation: Contents of evaluate's metrics.json; empty before.
+    """
+    seeds = [str(seed) for seed in params["seeds"]]
+    what = f"DDPG on **{params['environment']['id']}**, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}."
+    return "\n\n".join(filter(None, [what, _outcome(evaluation.get("best", {})), _recipe(tags)]))
+
+
+def _outcome(best: Mapping[str, Any]) -> str:
+    sentences = []
+    if _number(best.get("solved_share")) is not None:
+        sentences.append(f"The best policies of {best['solved_share']:.0%} of the seeds solve the task.")
+    if all(_number(best.get(f"return_iqm{bound}")) is not None for bound in ("", "_low", "_high")):
+        interval = f"{best['return_iqm_low']:.2f} to {best['return_iqm_high']:.2f}"
+        sentences.append(
+            f"The interquartile mean of their return is **{best['return_iqm']:.2f}** (bootstrap interval {interval})."
+        )
+    return " ".join(sentences)
+
+
+def _recipe(tags: Mapping[str, str]) -> str:
+    if "git.commit" not in tags:
+        return "Made by `dvc repro` outside any git commit."
+    changes = ", apply the artifact `git.diff`" if tags["git.dirty"] == "true" else ""
+    return f"To reproduce it: `git checkout {tags['git.commit'][:10]}`{changes}, `dvc repro`."
+
+
+def _metric_name(column: str) -> str:
+    kind = column.removesuffix("_return")
+    if f"{kind}/return" in ("training/return", "test/return", "validation/return"):
+        return f"{kind.replace('training', 'train')}/return"
+    return "validation/is_best" if column == "is_best" else f"train/{column}"
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, also from a CSV field; `None` for anything else."""
+    if isinstance(value, str):
+        value = {"True": 1.0, "False": 0.0}.get(value, value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

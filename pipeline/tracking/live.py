@@ -1,0 +1,142 @@
+"""A training's episodes in MLflow while it runs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pipeline.tracking.contents import episode_points
+from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
+from pipeline.tracking.store import RunStatus, Store, make_metrics, now
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
+
+_BATCH_SECONDS = 2.0
+_RETRY_SECONDS = 20.0
+
+
+class LiveTraining:
+    """Delivers a training's episodes to MLflow from a background thread: one parent run and one run per seed.
+
+    Training never waits for it and never fails because of it. As a context manager it closes the runs as failed, or
+    as killed, when training ends by an exception.
+
+    Args:
+        params: Contents of params.yaml.
+    """
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Start the thread, which opens the runs."""
+        self._params = params
+        self._started = now()
+        self._results: Path | None = None
+        self._timings: Mapping[str, float] = {}
+        self._status: RunStatus = "FAILED"
+        self._queue: SimpleQueue[tuple[int, dict[str, Any], int]] = SimpleQueue()
+        self._pending: dict[int, list[Metric]] = {}
+        self._patience = Patience()
+        self._store: Store | None = None
+        self._parent: str | None = None
+        self._children: dict[int, str] = {}
+        self._reachable = True
+        self._warned = False
+        self._ended = Event()
+        self._thread = Thread(target=self._work, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        """Enter the context; the thread already runs."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the runs, unless `finish` or `fail` already did."""
+        killed = kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit))
+        self.fail("KILLED" if killed else "FAILED")
+
+    def log_episode(self, seed: int, record: Mapping[str, Any]) -> None:
+        """Queue an episode's record, with the columns of `train/episodes.csv`; returns at once."""
+        self._queue.put((seed, dict(record), now()))
+
+    def finish(self, results: Path, timings: Mapping[str, float] | None = None) -> None:
+        """Deliver what is missing, record the stage from its files and close the runs; waits a bounded time.
+
+        Args:
+            results: The folder of result files, in the project's folder.
+            timings: Wall times and rates, which only MLflow keeps.
+        """
+        self._results = results
+        self._timings = timings or {}
+        self._end("FINISHED")
+
+    def fail(self, status: Literal["FAILED", "KILLED"] = "FAILED") -> None:
+        """Close the runs of a training that did not end; waits a bounded time."""
+        self._end(status)
+
+    def _end(self, status: RunStatus) -> None:
+        if self._ended.is_set():
+            return
+        self._status = status
+        seconds = RECORD_SECONDS if self._reachable else REQUEST_SECONDS
+        self._patience.end_in(seconds)
+        self._ended.set()
+        self._thread.join(seconds + REQUEST_SECONDS * self._reachable)
+        if self._thread.is_alive():
+            self._warn(TimeoutError(f"no answer within {seconds:g} s"))
+
+    def _work(self) -> None:
+        delay = 0.0
+        while not self._ended.wait(delay):
+            self._attempt(self._deliver)
+            delay = _BATCH_SECONDS if self._reachable else _RETRY_SECONDS
+        self._attempt(self._close)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+            self._reachable = True
+        except Exception as error:
+            self._reachable = False
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            warn("the training", error)
+
+    def _open(self) -> tuple[Store, str]:
+        self._store = self._store or Store(self._params, self._patience)
+        self._parent = self._parent or self._store.open_parent(Path(), self._started)
+        for seed in self._params["seeds"]:
+            if seed not in self._children:
+                self._children[seed] = self._store.open_child(self._parent, seed, self._started)
+        return self._store, self._parent
+
+    def _deliver(self) -> None:
+        store, _ = self._open()
+        for seed, record, timestamp in _drain(self._queue):
+            self._pending.setdefault(seed, []).extend(make_metrics(episode_points(record), timestamp))
+        for seed in list(self._pending):
+            # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
+            store.add_metrics(self._children[seed], self._pending[seed])
+            del self._pending[seed]
+
+    def _close(self) -> None:
+        self._deliver()
+        store, parent = self._open()
+        if self._results:
+            store.record_stage(parent, "train", self._results, self._timings)
+        for run in (*self._children.values(), parent):
+            store.close(run, self._status)
+
+
+def _drain(queue: SimpleQueue[Any]) -> Iterator[Any]:
+    while True:
+        try:
+            yield queue.get_nowait()
+        except Empty:
+            return

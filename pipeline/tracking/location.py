@@ -1,0 +1,38 @@
+"""Where the MLflow store is."""
+
+import os
+import re
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipeline.lineage import project_root
+
+_FIRST_USE_SECONDS = 120.0
+
+
+def tracking_uri() -> str:
+    """Address of the MLflow store: `MLFLOW_TRACKING_URI` if set, else the project's own."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def guard_first_use(uri: str) -> AbstractContextManager[object]:
+    """Processes that create and migrate the same sqlite file at once would break each other."""
+    file = _sqlite_file(uri)
+    if file is None:
+        return nullcontext()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{file}.lock", timeout=_FIRST_USE_SECONDS)
+
+
+def artifact_location(uri: str) -> str | None:
+    """Beside the database; MLflow's default would be the working directory. A server chooses for itself."""
+    if re.match("https?://|databricks", uri):
+        return None
+    file = _sqlite_file(uri)
+    return ((file.parent if file else project_root()) / "mlartifacts").as_uri()
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None

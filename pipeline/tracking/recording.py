@@ -1,0 +1,69 @@
+"""A result's stages in MLflow, from their files."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.lineage import STAGES, stage_digest
+from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, reason, warn
+from pipeline.tracking.store import Store
+
+
+def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mapping[str, float] | None = None) -> None:
+    """Record a stage that has written its files; a tracker that fails costs a warning on stderr and a bounded time.
+
+    Args:
+        stage: `train`, `evaluate` or `animate`.
+        params: Contents of params.yaml.
+        results: The folder of result files, in the project's folder.
+        timings: Wall times and rates, which only MLflow keeps.
+    """
+    try:
+        patience = Patience()
+        patience.end_in(RECORD_SECONDS)
+        _record(Store(params, patience), stage, results, timings or {})
+    except Exception as error:
+        warn(f"the stage {stage}", error)
+
+
+def record_missing(params: Mapping[str, Any], results: Path, stages: Iterable[str]) -> list[tuple[str, str]]:
+    """Record those of the stages that the store does not hold yet.
+
+    Args:
+        params: The parameters that made the results.
+        results: The folder of result files, in the project's folder.
+        stages: The stages whose files are complete, in the order of the pipeline.
+
+    Returns:
+        Each stage that was recorded, with the name of the run that now holds it.
+
+    Raises:
+        TrackingError: The store could not be read or written.
+    """
+    try:
+        store = Store(params, Patience())
+        return [
+            (done, store.name(run))
+            for stage in stages
+            for run, dones in [_record(store, stage, results, {})]
+            for done in dones
+        ]
+    except Exception as error:
+        raise TrackingError(reason(error)) from None
+
+
+def _record(store: Store, stage: str, results: Path, timings: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
+    """Record a stage in the newest run made from the same upstream files, or in a new one; say which and what."""
+    upstream = STAGES[: STAGES.index(stage)]
+    run = store.find(stage, {name: stage_digest(name, results) for name in (*upstream, stage)})
+    if run is not None and f"digest.{stage}" in run.data.tags:
+        return run.info.run_id, ()
+    missing = (stage,) if run else (*upstream, stage)
+    run_id = run.info.run_id if run else store.open_parent(results.parent)
+    try:
+        for name in missing:
+            store.record_stage(run_id, name, results, timings if name == stage else {})
+    except Exception:
+        store.close(run_id, "FAILED")
+        raise
+    return run_id, missing

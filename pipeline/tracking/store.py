@@ -1,0 +1,271 @@
+"""Writes results into MLflow; the only module that imports it, and not before it is needed: that takes seconds."""
+
+import io
+import os
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ruamel.yaml import YAML
+
+from pipeline.lineage import STAGES, config_hash, dvc_context, git_state, stage_digest
+from pipeline.tracking.contents import (
+    Point,
+    describe,
+    points_over_seeds,
+    seed_summaries,
+    stage_files,
+    stage_metrics,
+    stage_params,
+    summarize,
+    training_points,
+)
+from pipeline.tracking.faults import REQUEST_SECONDS, Patience
+from pipeline.tracking.location import artifact_location, guard_first_use, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Metric, Run
+
+_METRICS_PER_BATCH = 1000  # MLflow's limits on a request
+_PARAMS_OR_TAGS_PER_BATCH = 100
+_MODEL_ALIAS = "newest"  # MLflow reserves "latest"
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # its default keeps trying a dead server for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_SECONDS),
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print the address with its password
+}
+
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Store:
+    """The experiment of one environment, reached through an `MlflowClient` of its own."""
+
+    def __init__(self, params: Mapping[str, Any], patience: Patience) -> None:
+        """Reach the store and its experiment, which are created at their first use."""
+        self._params = params
+        self._patience = patience
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        with guard_first_use(tracking_uri()):
+            self._open(params["environment"]["id"])
+
+    def _open(self, experiment: str) -> None:
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        uri = tracking_uri()
+        self._client = MlflowClient(uri, registry_uri=uri)
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            try:
+                self._experiment = self.client.create_experiment(experiment, artifact_location(uri))
+                return
+            except MlflowException:  # another process was faster
+                found = self.client.get_experiment_by_name(experiment)
+                if found is None:
+                    raise
+        self._experiment = found.experiment_id
+
+    @property
+    def client(self) -> "MlflowClient":
+        """The client, as long as there is time for one more request."""
+        self._patience.check()
+        return self._client
+
+    def name(self, run: str) -> str:
+        """A run's name."""
+        return str(self.client.get_run(run).info.run_name)
+
+    def open_parent(self, project: Path, start_time: int | None = None) -> str:
+        """Open the run of a result, with what is known before any stage is recorded.
+
+        Args:
+            project: The folder of the code that makes the result.
+            start_time: When training started; `None` for a result that is recorded from its files.
+        """
+        git = git_state(project)
+        tags = {
+            "config_hash": config_hash(self._params),
+            "seeds": ", ".join(str(seed) for seed in self._params["seeds"]),
+            "mlflow.source.name": "dvc repro",
+            "mlflow.source.type": "LOCAL",
+            **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
+            **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
+            **({"backfilled": "true"} if start_time is None else {}),
+            **dvc_context(),
+        }
+        tags["mlflow.note.content"] = describe(self._params, tags, {})
+        run = self._create_run(tags, tags.get("dvc.experiment"), start_time)
+        if git.diff:
+            self.client.log_text(run, git.diff, "git.diff")
+        self._add_params(run, stage_params("train", self._params))
+        return run
+
+    def open_child(self, parent: str, seed: int, start_time: int | None = None) -> str:
+        """Open the run of one seed."""
+        tags = {"mlflow.parentRunId": parent, "seed": str(seed), "config_hash": config_hash(self._params)}
+        run = self._create_run(tags, f"seed {seed}", start_time)
+        self._add_params(run, {"seed": str(seed)})
+        return run
+
+    def find(self, stage: str, digests: Mapping[str, str]) -> "Run | None":
+        """The newest run that holds this stage's upstream, and either this very stage or, so far, none."""
+        known = {name: digest for name, digest in digests.items() if name != stage or stage == STAGES[0]}
+        condition = " and ".join(f"tags.`digest.{name}` = '{digest}'" for name, digest in known.items())
+        params = stage_params(stage, self._params)
+        runs = self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"])
+        for run in runs:
+            recorded = run.data.tags.get(f"digest.{stage}")
+            # An interrupted recording may have left parameters, which cannot change.
+            agrees = all(run.data.params.get(name, value) == value for name, value in params.items())
+            if recorded == digests[stage] or (recorded is None and agrees):
+                return run
+        return None
+
+    def record_stage(self, run: str, stage: str, results: Path, timings: Mapping[str, float]) -> None:
+        """Record a stage from its files; its digest is set last, when everything else is there."""
+        self._add_params(run, stage_params(stage, self._params))
+        overall = summarize(stage, stage_metrics(stage, results))
+        points = [*overall.points, *(Point(f"time/{name}", value) for name, value in timings.items())]
+        children = self._children(run)
+        if stage == "train":
+            training = training_points(results)
+            children |= {seed: self.open_child(run, seed) for seed in training.keys() - children.keys()}
+            for seed, episodes in training.items():
+                self._add_missing_points(children[seed], episodes)
+                self.close(children[seed], "FINISHED")
+            points += points_over_seeds(training)
+        self._add_missing_points(run, points)
+        for seed, summary in seed_summaries(stage, results).items():
+            self._add_missing_points(children[seed], summary.points)
+            self._add_tags(children[seed], summary.tags)
+        self._add_workspace(run, results.parent)
+        for file, folder in stage_files(stage, results):
+            self.client.log_artifact(run, str(file), folder)
+        self._mark(run, stage, results, overall.tags)
+
+    def close(self, run: str, status: RunStatus) -> None:
+        """End a run; one that has ended like this keeps its end time."""
+        if self.client.get_run(run).info.status != status:
+            self.client.set_terminated(run, status)
+
+    def add_metrics(self, run: str, metrics: "Sequence[Metric]") -> None:
+        """Deliver metric points."""
+        for start in range(0, len(metrics), _METRICS_PER_BATCH):
+            self.client.log_batch(run, metrics=metrics[start : start + _METRICS_PER_BATCH])
+
+    def _create_run(self, tags: dict[str, str], name: str | None, start_time: int | None) -> str:
+        return str(self.client.create_run(self._experiment, start_time, tags, name).info.run_id)
+
+    def _mark(self, run: str, stage: str, results: Path, tags: Mapping[str, str]) -> None:
+        present = self.client.get_run(run).data.tags
+        if stage == "evaluate":
+            note = describe(self._params, present, stage_metrics(stage, results))
+            self._add_model(run, results / stage / "policy", note)
+            tags = {**tags, "mlflow.note.content": note}
+        self._add_tags(run, tags)
+        self.close(run, "FINISHED")
+        recorded = [name for name in STAGES if name == stage or f"digest.{name}" in present]
+        self._add_tags(run, {"stages": ", ".join(recorded), f"digest.{stage}": stage_digest(stage, results)})
+
+    def _add_params(self, run: str, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        entries = [Param(name, value) for name, value in params.items()]
+        for start in range(0, len(entries), _PARAMS_OR_TAGS_PER_BATCH):
+            self.client.log_batch(run, params=entries[start : start + _PARAMS_OR_TAGS_PER_BATCH])
+
+    def _add_tags(self, run: str, tags: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        entries = [RunTag(name, value) for name, value in tags.items()]
+        for start in range(0, len(entries), _PARAMS_OR_TAGS_PER_BATCH):
+            self.client.log_batch(run, tags=entries[start : start + _PARAMS_OR_TAGS_PER_BATCH])
+
+    def _add_missing_points(self, run: str, points: Iterable[Point]) -> None:
+        """Deliver the points that the run does not hold yet."""
+        points = list(points)
+        names = {point.metric for point in points} & self.client.get_run(run).data.metrics.keys()
+        histories = [self.client.get_metric_history(run, name) for name in names]
+        present = {Point(point.key, point.value, point.step) for history in histories for point in history}
+        missing = [point for point in points if point not in present]
+        self.add_metrics(run, make_metrics(missing, now()))
+
+    def _children(self, parent: str) -> dict[int, str]:
+        runs = self.client.search_runs([self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+        return {int(run.data.tags["seed"]): run.info.run_id for run in runs}
+
+    def _add_workspace(self, run: str, project: Path) -> None:
+        stream = io.StringIO()
+        YAML(pure=True).dump(self._params, stream)
+        self.client.log_text(run, stream.getvalue(), "params.yaml")
+        for name in ("dvc.yaml", "dvc.lock"):
+            if (project / name).is_file():
+                self.client.log_artifact(run, str(project / name))
+
+    def _add_model(self, run: str, policy: Path, note: str) -> None:
+        """Log the actor as a Keras model and register it; once, also if an interrupted recording is taken up."""
+        from mlflow.entities import LoggedModelOutput
+
+        name = f"ddpg-{re.sub('[/:]', '-', self._params['environment']['id'])}"
+        if self.client.search_model_versions(f"name = '{name}' and run_id = '{run}'"):
+            return
+        model = self.client.create_logged_model(self._experiment, "actor", source_run_id=run, model_type="policy")
+        with tempfile.TemporaryDirectory() as folder:
+            with warnings.catch_warnings(action="ignore"):  # of MLflow and Keras about themselves
+                _save_keras_model(policy, Path(folder) / "model", model, run)
+            self.client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+        self.client.finalize_logged_model(model.model_id, "READY")
+        self.client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
+        self._register(name, model, run, note)
+
+    def _register(self, name: str, model: "LoggedModel", run: str, note: str) -> None:
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        # A source of the form models:/ID would be looked up in the process's default store, not in this one.
+        created = self.client.create_model_version(
+            name, model.artifact_location, run, description=note, model_id=model.model_id
+        )
+        self.client.set_registered_model_alias(name, _MODEL_ALIAS, created.version)
+
+
+def _save_keras_model(policy: Path, folder: Path, logged: "LoggedModel", run: str) -> None:
+    import mlflow.tensorflow
+    import numpy as np
+    from mlflow.models import Model, infer_signature
+
+    from ddpg.agent import load_policy_model
+
+    actor = load_policy_model(policy)
+    observation = np.zeros((1, *actor.input_shape[1:]), dtype=np.float32)
+    mlflow.tensorflow.save_model(
+        actor,
+        folder,
+        mlflow_model=Model(artifact_path=logged.artifact_location, run_id=run, model_id=logged.model_id),
+        signature=infer_signature(observation, actor(observation).numpy()),
+        input_example=observation,
+        # MLflow would find them by loading the model in a new process, which takes seconds.
+        pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
+    )
+
+
+def make_metrics(points: Iterable[Point], timestamp: int) -> "list[Metric]":
+    """MLflow's entities for metric points."""
+    from mlflow.entities import Metric
+
+    return [Metric(name, value, timestamp, step) for name, value, step in points]
+
+
+def now() -> int:
+    """The time as MLflow counts it, in milliseconds."""
+    return int(time.time() * 1000)

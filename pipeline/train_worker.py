@@ -1,0 +1,42 @@
+"""What happens in a worker process of the train stage: seeds trained one after the other, TensorFlow on one thread."""
+
+import os
+import signal
+from multiprocessing import parent_process
+from multiprocessing.queues import Queue
+from typing import Any
+
+from pipeline import results
+from pipeline.params import Params, make_environment
+
+_records: "Queue[Any]"
+
+
+def start(records: "Queue[Any]") -> None:
+    """Prepares the process; `records` takes (seed, EpisodeRecord) as episodes end."""
+    global _records  # noqa: PLW0603 (a process has one parent)
+    _records = records
+    # Ctrl-C reaches the whole process group; the parent ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def train_seed(params: Params, seed: int) -> None:
+    """Trains one seed and writes its folder."""
+    from ddpg.agent import DDPG
+    from ddpg.training import train
+
+    parent = parent_process()
+    with make_environment(params.environment) as env:
+        agent = DDPG(env, params.agent, seed=seed)
+        for record in train(agent, params.train):
+            _records.put((seed, record))
+            if parent is not None and not parent.is_alive():
+                os._exit(1)  # an exception would only end this seed, not the process
+    folder = results.seed_folder(seed)
+    agent.save(folder / "best", best=True)
+    agent.save(folder / "final")
+    agent.history.save(folder / "history.npz")

@@ -1,0 +1,200 @@
+import re
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from ddpg import DDPG, AgentConfig
+from ddpg.agent import load_policy_model
+from ddpg.environment import UnsuitableEnvironmentError
+from ddpg.policy import Policy
+from tests.probes import Counter
+
+README_SETTINGS = {
+    "ou_mu": 0, "ou_theta": 0.05, "ou_sigma": 0.25,
+    "discount_factor": 0.999, "replay_buffer_size": 10000, "replay_batch_size": 1024,
+    "tau_actor": 0.3, "tau_critic": 0.1,
+    "relu_alpha_actor": 0.01, "relu_alpha_critic": 0.01,
+    "lr_actor": 0.0001, "lr_critic": 0.005, "activation_fn_actor": "tanh",
+    "l2_reg_actor": 0.01, "l2_reg_critic": 0.01,
+    "bn_momentum_actor": 0, "bn_momentum_critic": 0.7,
+    "hidden_layer_sizes_actor": [16, 32, 16], "hidden_layer_sizes_critic": [[16, 32], [16, 32]],
+}  # fmt: skip
+SMALL = {
+    "hidden_layer_sizes_actor": [8],
+    "hidden_layer_sizes_critic": [[8], [8]],
+    "replay_batch_size": 8,
+    "replay_buffer_size": 64,
+}
+
+
+def mountain_car():
+    return gym.make("MountainCarContinuous-v0")
+
+
+def trained(seed=1, env=None, **settings):
+    agent = DDPG(env or Counter(), seed=seed, **SMALL)
+    agent.train_n_episodes(4, **{"n_validation_episodes": 2} | settings)
+    return agent
+
+
+def test_the_readmes_agent_prints_its_networks_and_every_hyperparameter(capsys):
+    agent = DDPG(mountain_car(), **README_SETTINGS)
+    agent.print_summary()
+    printed = capsys.readouterr().out
+    assert "Actor model summary:" in printed
+    assert "Critic model summary:" in printed
+    assert re.findall(r"(?<!able )params: ([\d,]+)", printed) == ["1,137", "1,329"]
+    assert "Trainable params: 1,265" in printed
+    assert "'ou_sigma': 0.25" in printed
+    for name in [*README_SETTINGS, "train_during_episode", "dropout_actor", "dropout_critic"]:
+        assert f"'{name}': " in printed
+
+
+def test_the_readmes_training_prints_a_line_per_episode(capsys):
+    trained(eps=1, eps_decay=1 / 50, action_repeat=5, run_tests=True, gen_q_a_frames_every_n_steps=10)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "Episode 1 - epsilon: 0.98, memory size: 2, training score: 6.00, test score: 6.00"
+
+
+def test_without_tests_the_line_has_no_test_score(capsys):
+    trained(run_tests=False)
+    assert "test score" not in capsys.readouterr().out
+
+
+def test_a_config_is_the_same_as_its_hyperparameters():
+    agent = DDPG(mountain_car(), config=AgentConfig(**README_SETTINGS), seed=3)
+    same = DDPG(mountain_car(), seed=3, **README_SETTINGS)
+    assert agent.config == same.config
+    np.testing.assert_array_equal(agent.learner.state.floats, same.learner.state.floats)
+    with pytest.raises(TypeError, match="received both"):
+        DDPG(mountain_car(), AgentConfig(), lr_actor=0.1)
+
+
+def test_refuses_what_it_does_not_know_before_any_work():
+    with pytest.raises(ValueError, match="learning_rate"):
+        DDPG(mountain_car(), learning_rate=0.1)
+    with pytest.raises(UnsuitableEnvironmentError, match=r"Discrete\(2\)"):
+        DDPG(gym.make("CartPole-v1"))
+    agent = DDPG(Counter(), **SMALL)
+    with pytest.raises(ValueError, match="n_episodes"):
+        agent.train_n_episodes(0)
+    with pytest.raises(ValueError, match="x_dimension"):
+        agent.train_n_episodes(1, gen_q_a_frames_every_n_steps=1, grid={"x_dimension": 5})
+    assert agent.history.training_episodes == []
+
+
+def test_callbacks_see_each_step_each_episode_and_each_record():
+    calls = {"step": [], "episode": [], "training": [], "test": []}
+
+    class Growing(Counter):
+        """Each start is of a longer episode, but for the third pair of training and test."""
+
+        def reset(self, *, seed=None, options=None):
+            self.length = [3, 3, 6, 6, 2, 2, 8, 8][len(self.seeds)]
+            return super().reset(seed=seed)
+
+    trained(
+        env=Growing(),
+        n_validation_episodes=0,
+        on_step=lambda agent: calls["step"].append(len(agent.replay_buffer)),
+        on_episode=lambda agent, record: calls["episode"].append((agent.history.n_steps, record.episode)),
+        on_best_training_score=lambda agent, record: calls["training"].append(record.training_return),
+        on_best_test_score=lambda agent, record: calls["test"].append(record.test_return),
+    )
+    assert calls["step"] == list(range(1, 20))
+    assert calls["episode"] == [(3, 1), (9, 2), (11, 3), (19, 4)]
+    assert calls["training"] == calls["test"] == [3, 6, 8]
+
+
+def test_a_saved_agent_returns(tmp_path):
+    agent = trained()
+    agent.save(tmp_path / "final")
+    agent.save(tmp_path / "best", best=True)
+    observations = np.random.default_rng(0).uniform(0, 100, (9, 2)).astype(np.float32)
+    final = DDPG.load(tmp_path / "final", Counter())
+    assert final.config == agent.config
+    np.testing.assert_array_equal(final.policy(observations), agent.policy(observations))
+    np.testing.assert_array_equal(Policy.load(tmp_path / "final")(observations), agent.policy(observations))
+    agent.learner.state, agent._policy = agent.best.state, None
+    best = DDPG.load(tmp_path / "best", Counter())
+    np.testing.assert_array_equal(best.policy(observations), agent.policy(observations))
+    assert not list(tmp_path.rglob("*.pkl"))
+    assert {path.name for path in (tmp_path / "best").iterdir()} == {
+        "config.json", "actor.weights.h5", "critic.weights.h5", "target_actor.weights.h5", "target_critic.weights.h5",
+    }  # fmt: skip
+
+
+def test_a_saved_actor_is_a_keras_model_in_the_environments_units(tmp_path):
+    agent = trained()
+    agent.save(tmp_path)
+    observations = np.random.default_rng(0).uniform(0, 100, (9, 2)).astype(np.float32)
+    np.testing.assert_allclose(load_policy_model(tmp_path)(observations), agent.policy(observations), atol=1e-5)
+
+
+def test_load_refuses_another_environment(tmp_path):
+    trained().save(tmp_path)
+    with pytest.raises(UnsuitableEnvironmentError, match="observations lie in"):
+        DDPG.load(tmp_path, mountain_car())
+    with pytest.raises(FileNotFoundError, match="expected a saved agent"):
+        DDPG.load(tmp_path / "nowhere", mountain_car())
+
+
+def same_training(a, b):
+    return np.array_equal(a.learner.state.floats, b.learner.state.floats) and all(
+        np.array_equal(x.observations, y.observations) and np.array_equal(x.actions, y.actions)
+        for x, y in zip(a.history.training_episodes, b.history.training_episodes, strict=True)
+    )
+
+
+def test_the_seed_repeats_training_whatever_the_global_state():
+    first = trained(seed=5)
+    np.random.seed(99)
+    np.random.rand()
+    assert same_training(first, trained(seed=5))
+    assert not same_training(first, trained(seed=6))
+
+
+def test_global_random_state_is_left_alone():
+    np.random.seed(1)
+    expected = np.random.rand()
+    np.random.seed(1)
+    trained()
+    assert np.random.rand() == expected
+
+
+def test_without_a_seed_each_agent_has_its_own():
+    assert DDPG(Counter(), **SMALL).seed != DDPG(Counter(), **SMALL).seed
+
+
+DIGEST = """
+import hashlib, os, sys
+sys.path.insert(0, {root!r})
+import tests.conftest
+from tests.ddpg.test_agent import mountain_car, SMALL
+from ddpg import DDPG
+agent = DDPG(mountain_car(), seed=11, **SMALL)
+agent.train_n_episodes(2, action_repeat=20, n_random_episodes=1, n_validation_episodes=2)
+print(hashlib.sha256(agent.learner.state.floats.numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_seed_repeats_training_in_another_process(request):
+    script = DIGEST.format(root=str(request.config.rootpath))
+    digests = {
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()[-1]
+        for _ in range(2)
+    }
+    assert len(digests) == 1
+
+
+def test_any_number_of_dimensions_learns():
+    env = Counter(size=5)
+    env.action_space = gym.spaces.Box(-1, 1, (2, 2), np.float32)
+    agent = trained(env=env)
+    assert agent.n_updates > 0
+    assert agent.act(np.zeros(5)).shape == (4,)

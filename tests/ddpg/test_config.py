@@ -1,0 +1,59 @@
+import pytest
+from pydantic import ValidationError
+
+from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("discount_factor", 1.01),
+        ("tau_actor", 0),
+        ("tau_critic", "0.1"),
+        ("lr_actor", float("nan")),
+        ("lr_critic", True),
+        ("replay_batch_size", 0),
+        ("replay_batch_size", 2.5),
+        ("hidden_layer_sizes_actor", []),
+        ("hidden_layer_sizes_actor", [16, "32"]),
+        ("activation_fn_actor", "relu"),
+        ("actor_gradient", "both"),
+        ("bn_momentum_critic", 1),
+        ("learning_rate", 0.1),
+    ],
+)
+def test_refuses_by_name(field, value):
+    with pytest.raises(ValidationError, match=field):
+        AgentConfig(**{field: value})
+
+
+def test_refuses_critic_paths_that_cannot_be_added():
+    with pytest.raises(ValidationError, match="received 32 and 8"):
+        AgentConfig(hidden_layer_sizes_critic=[[16, 32], [8]])
+
+
+def test_refuses_a_batch_or_a_start_that_the_buffer_never_holds():
+    with pytest.raises(ValidationError, match=r"at most replay_buffer_size \(10\)"):
+        AgentConfig(replay_buffer_size=10, replay_batch_size=11)
+    with pytest.raises(ValidationError, match=r"less than replay_buffer_size \(10\)"):
+        AgentConfig(replay_buffer_size=10, replay_batch_size=10, learning_starts=10)
+
+
+def test_takes_lists_and_compares_and_hashes_by_value():
+    config = AgentConfig(hidden_layer_sizes_actor=[4, 5], bn_momentum_actor=0)
+    assert config.hidden_layer_sizes_actor == (4, 5)
+    assert config == AgentConfig(hidden_layer_sizes_actor=(4, 5))
+    assert len({config, AgentConfig(hidden_layer_sizes_actor=(4, 5))}) == 1
+    assert AgentConfig(**config.model_dump(mode="json")) == config
+
+
+def test_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainingConfig().eps = 2.0
+
+
+def test_grid_refuses_equal_dimensions_and_limits_that_descend():
+    with pytest.raises(ValidationError, match="another dimension than x_dimension"):
+        GridConfig(x_dimension=1, y_dimension=1)
+    with pytest.raises(ValidationError, match=r"y_limits: .* received \[1.0, -1.0\]"):
+        GridConfig(y_limits=[1.0, -1.0])

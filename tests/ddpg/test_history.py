@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from ddpg.history import (
+    EpisodeHistory,
+    GridAxes,
+    Snapshot,
+    TrainingHistory,
+    load_episodes,
+    save_episodes,
+)
+
+
+def episode(number, n, **changes):
+    rng = np.random.default_rng(number)
+    values = {
+        "episode": number,
+        "epsilon": 0.5,
+        "first_step": 10 * number,
+        "observations": rng.normal(size=(n + 1, 2)).astype(np.float32),
+        "actions": rng.normal(size=(n, 1)).astype(np.float32),
+        "rewards": rng.normal(size=n),
+        "environment_steps": 3 * n,
+        "terminated": True,
+        "truncated": False,
+    }
+    return EpisodeHistory(**values | changes)
+
+
+def history(snapshots=2):
+    grids = [np.full((3, 4), i, np.float32) for i in range(3)] + [np.full((3, 4, 1), 5, np.float32)] * 2
+    return TrainingHistory(
+        ("position", "velocity"),
+        ("force",),
+        np.array([-1.0]),
+        np.array([2.0]),
+        reward_threshold=90.0,
+        training_episodes=[episode(1, 4), episode(2, 7)],
+        test_episodes=[episode(1, 2)],
+        snapshots=[Snapshot(10 * i, i, *grids) for i in range(snapshots)],
+        grid=GridAxes(np.arange(4.0), np.arange(3.0), 0, 1, 0) if snapshots else None,
+    )
+
+
+def assert_same(a, b):
+    for x, y in zip(a, b, strict=True):
+        for name, value in vars(x).items():
+            np.testing.assert_array_equal(value, getattr(y, name), err_msg=name)
+
+
+def test_counts():
+    assert episode(2, 7).last_step == 27
+    assert history().n_steps == 27
+    assert history().environment_steps == 33
+    assert episode(1, 2, rewards=np.array([1.5, -4.0])).score == -2.5
+
+
+@pytest.mark.parametrize(
+    ("terminated", "last_reward", "reached"), [(True, 100.0, True), (True, -100.0, False), (False, 100.0, False)]
+)
+def test_a_goal_is_an_end_that_pays(terminated, last_reward, reached):
+    assert episode(1, 2, terminated=terminated, rewards=np.array([-1.0, last_reward])).reached_goal is reached
+
+
+@pytest.mark.parametrize("snapshots", [0, 3])
+def test_survives_a_file(tmp_path, snapshots):
+    original = history(snapshots)
+    original.save(tmp_path / "history.npz")
+    again = TrainingHistory.load(tmp_path / "history.npz")
+    assert_same(original.training_episodes, again.training_episodes)
+    assert_same(original.test_episodes, again.test_episodes)
+    assert (again.observation_names, again.action_names, again.reward_threshold) == (
+        ("position", "velocity"),
+        ("force",),
+        90.0,
+    )
+    assert len(again.snapshots) == snapshots
+    for a, b in zip(original.snapshots, again.snapshots, strict=True):
+        for value, expected in zip(b, a, strict=True):
+            np.testing.assert_array_equal(value, expected)
+    if snapshots:
+        assert (again.grid.x_dimension, again.grid.y_dimension, again.grid.action_dimension) == (0, 1, 0)
+        np.testing.assert_array_equal(again.grid.x, original.grid.x)
+    else:
+        assert again.grid is None
+
+
+def test_same_history_is_the_same_bytes(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        history().save(tmp_path / name)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_no_threshold_stays_none(tmp_path):
+    original = history()
+    original.reward_threshold = None
+    original.save(tmp_path / "history.npz")
+    assert TrainingHistory.load(tmp_path / "history.npz").reward_threshold is None
+
+
+def test_episodes_survive_a_file(tmp_path):
+    episodes = [episode(0, 3), episode(0, 1)]
+    save_episodes(tmp_path / "episodes.npz", episodes)
+    assert_same(episodes, load_episodes(tmp_path / "episodes.npz"))
+
+
+@pytest.mark.parametrize("load", [TrainingHistory.load, load_episodes])
+def test_names_a_file_that_is_missing_or_something_else(tmp_path, load):
+    path = tmp_path / "history.npz"
+    with pytest.raises(FileNotFoundError):
+        load(path)
+    path.write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match=r"history\.npz: expected arrays"):
+        load(path)
+    np.savez(path, episodes_n_steps=np.array([1]), other=np.arange(3))
+    with pytest.raises(ValueError, match=r"history\.npz: expected .* received something else"):
+        load(path)
+    np.savez(path, reward_threshold=np.array([{"an": "object"}], dtype=object))
+    with pytest.raises(ValueError, match=r"history\.npz"):
+        load(path)

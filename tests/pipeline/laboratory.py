@@ -1,0 +1,143 @@
+"""A small project with synthetic results, and ways to look into its MLflow store."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.params import load
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """A project folder whose stages can be pretended to have run."""
+
+    folder: Path
+    seeds: tuple[int, ...] = (1, 2, 3)
+    n_episodes: int = 6
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        params = load(REPOSITORY / "params.yaml").model_dump(mode="json")
+        params["train"]["n_episodes"] = self.n_episodes
+        return params | {"seeds": list(self.seeds)}
+
+    def with_seeds(self, *seeds: int) -> "Laboratory":
+        return replace(self, seeds=seeds)
+
+    def records(self, seed: int) -> Iterator[dict[str, Any]]:
+        """A seed's training episodes, as the train stage has them in memory."""
+        rng = np.random.default_rng(seed)
+        for episode in range(1, self.n_episodes + 1):
+            learning = episode > 2
+            progress = episode / self.n_episodes
+            yield {
+                "episode": episode,
+                "epsilon": 1 - progress,
+                "training_return": float(rng.normal(90 * progress, 5)),
+                "test_return": float(rng.normal(93 * progress, 2)),
+                "validation_return": float(rng.normal(94 * progress, 1)) if learning else float("nan"),
+                "agent_steps": 200 * episode,
+                "environment_steps": 999 * episode,
+                "updates": 200 * max(0, episode - 2),
+                "replay_buffer_size": 200 * episode,
+                "critic_loss": float(rng.exponential(1 - progress + 0.01)) if learning else float("nan"),
+                "actor_loss": float(-rng.exponential(progress)) if learning else None,
+                "mean_q": float(rng.normal(50 * progress, 1)) if learning else None,
+                "reached_goal": episode > 1,
+                "is_best": learning,
+            }
+
+    def train(self) -> None:
+        rows = [{"seed": seed, **record} for seed in self.seeds for record in self.records(seed)]
+        self._write_table("train", "episodes", rows)
+        self._write("train", "metrics.json", json.dumps({"goal_reached_share": 0.8, "nested": {"iqm": 93.5}}))
+        for seed in self.seeds:
+            self._write(f"train/seeds/{seed}/best", "config.json", json.dumps({"seed": seed}))
+
+    def evaluate(self, iqm: float = 93.91234567) -> None:
+        policies = [(seed, policy) for seed in self.seeds for policy in ("best", "final")]
+        self._write_table("evaluate", "episodes", [{"seed": s, "policy": p, "return": 90 + s} for s, p in policies])
+        table = [{"seed": s, "best_return": 90 + s, "episodes_to_solve": "", "diagnosis": "solved"} for s in self.seeds]
+        self._write_table("evaluate", "seeds", table)
+        best = {"return_iqm": iqm, "return_iqm_low": 93.0, "return_iqm_high": 94.5, "solved_share": 1.0}
+        metrics = {"best": best, "median_seed": 2, "steps_to_solve_median": None}
+        self._write("evaluate", "metrics.json", json.dumps(metrics))
+        self._write("evaluate/policy", "config.json", "{}")
+
+    def animate(self) -> None:
+        for name in ("training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png"):
+            self._write("animate", name, name)
+
+    def recorded_points(self, seed: int) -> set[tuple[str, float, int]]:
+        """What the child run of a seed must hold, by a reading of episodes.csv of its own."""
+        names = {
+            "training_return": "train/return",
+            "test_return": "test/return",
+            "validation_return": "validation/return",
+            "is_best": "validation/is_best",
+        }
+        with (self.results / "train/episodes.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if int(row["seed"]) == seed]
+        return {
+            (names.get(name, f"train/{name}"), float({"True": 1, "False": 0}.get(value, value)), int(row["episode"]))
+            for row in rows
+            for name, value in row.items()
+            if name not in ("seed", "episode") and value != ""
+        }
+
+    def _write_table(self, stage: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        cells = [[_cell(value) for value in row.values()] for row in rows]
+        lines = [",".join(line) for line in [list(rows[0]), *cells]]
+        self._write(stage, f"{name}.csv", "\n".join(lines) + "\n")
+
+    def _write(self, stage: str, name: str, text: str) -> None:
+        (self.results / stage).mkdir(parents=True, exist_ok=True)
+        (self.results / stage / name).write_text(text)
+
+
+def _cell(value: Any) -> str:
+    if value is None or str(value) == "nan":
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+class Store:
+    """What a test looks up in an MLflow store."""
+
+    def __init__(self, file: Path) -> None:
+        from mlflow import MlflowClient
+
+        self.file = file
+        self.client = MlflowClient(f"sqlite:///{file}", registry_uri=f"sqlite:///{file}")
+
+    def runs(self) -> list[Any]:
+        found = self.client.get_experiment_by_name("MountainCarContinuous-v0")
+        return list(self.client.search_runs([found.experiment_id])) if found else []
+
+    def parents(self) -> list[Any]:
+        """The runs of results, the newest first."""
+        return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
+
+    def children(self, parent: Any) -> dict[int, Any]:
+        of_parent = [run for run in self.runs() if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        return {int(run.data.tags["seed"]): run for run in of_parent}
+
+    def points(self, run: Any) -> list[tuple[str, float, int]]:
+        """All metric points of a run, so that one recorded twice shows."""
+        run_id = run.info.run_id
+        histories = [self.client.get_metric_history(run_id, name) for name in run.data.metrics]
+        return [(point.key, point.value, point.step) for history in histories for point in history]
+
+    def artifacts(self, run: Any, folder: str | None = None) -> set[str]:
+        return {item.path for item in self.client.list_artifacts(run.info.run_id, folder)}

@@ -1,0 +1,153 @@
+"""Digests, git state and what else says where a result comes from."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.lineage import (
+    GitState,
+    complete_stages,
+    config_hash,
+    dvc_context,
+    file_digest,
+    folder_digest,
+    git_state,
+    params_of_results,
+    project_root,
+    without_credentials,
+)
+from tests.pipeline.laboratory import Laboratory
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_a_file_digest_is_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert file_digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_folder_digest_is_that_of_its_sorted_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"2")
+    (tmp_path / "a").write_bytes(b"1")
+    lines = [f"{hashlib.sha256(content).hexdigest()} {name}\0" for name, content in (("a", b"1"), ("b/c", b"2"))]
+    assert folder_digest(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_a_folder_digest_ignores_gitignore_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    before = folder_digest(tmp_path)
+    (tmp_path / ".gitignore").write_text("/a")
+    assert folder_digest(tmp_path) == before
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert folder_digest(tmp_path) != before
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nothing_here: expected a folder"):
+        folder_digest(tmp_path / "nothing_here")
+
+
+def test_the_config_hash_changes_with_what_determines_learning_only(laboratory: Laboratory) -> None:
+    params = laboratory.params
+    before = config_hash(params)
+    params["seeds"] = [9]
+    params["train"]["workers"] = 7
+    params["evaluate"]["n_episodes"] = 7
+    assert config_hash(params) == before
+    params["agent"]["lr_actor"] = 0.5
+    assert config_hash(params) != before
+
+
+def test_git_state_outside_a_repository_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_state(tmp_path) == GitState()
+
+
+def test_git_state_before_the_first_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "new.py").touch()
+    state = git_state(tmp_path)
+    assert (state.commit, state.branch, state.remote, state.dirty) == (None, "main", None, True)
+
+
+def test_git_state_of_changed_files(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    for name in ("code.py", "dvc.lock"):
+        (tmp_path / name).write_text("old\n")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "metrics.json").write_text("{}")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    assert git_state(tmp_path) == GitState(commit=git(tmp_path, "rev-parse", "HEAD"), branch="main")
+    # What a running pipeline rewrites is no change of the code.
+    (tmp_path / "dvc.lock").write_text("new\n")
+    (tmp_path / "results" / "metrics.json").unlink()
+    assert not git_state(tmp_path).dirty
+    (tmp_path / "code.py").write_text("new\n")
+    (tmp_path / "secret.env").write_text("content of an untracked file")
+    state = git_state(tmp_path)
+    assert state.dirty
+    assert "-old\n+new" in state.diff
+    assert "# untracked: secret.env" in state.diff
+    assert "content of" not in state.diff
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://user:pass@example.org/a/b.git?token=x", "https://example.org/a/b.git"),
+        ("https://token@example.org:8443/a", "https://example.org:8443/a"),
+        ("https://user:p@ss@example.org/a", "https://example.org/a"),
+        ("git@example.org:a/b.git", "example.org:a/b.git"),
+        ("ssh://git@example.org/a", "ssh://example.org/a"),
+        ("/home/someone/repository", None),
+        ("file:///home/someone/repository", None),
+        ("", None),
+    ],
+)
+def test_remotes_lose_their_credentials(address: str, expected: str | None) -> None:
+    assert without_credentials(address) == expected
+
+
+def test_the_project_is_dvcs_root_or_the_folder_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert project_root() == tmp_path
+    monkeypatch.delenv("DVC_ROOT")
+    assert (project_root() / "pipeline" / "lineage.py").is_file()
+
+
+def test_the_dvc_context_holds_the_experiment_and_no_other_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV", raising=False)
+    monkeypatch.setenv("DVC_SECRET", "x")
+    assert dvc_context() == {"dvc.experiment": "puffy-daks"}
+
+
+def test_stages_are_complete_up_to_the_first_missing_file(laboratory: Laboratory) -> None:
+    assert complete_stages(laboratory.results, {}) == ("train", "evaluate", "animate")
+    (laboratory.results / "evaluate" / "metrics.json").unlink()
+    assert complete_stages(laboratory.results, {}) == ("train",)
+
+
+def test_a_stage_made_from_other_upstream_files_is_not_complete(laboratory: Laboratory) -> None:
+    def lock(md5: str) -> dict[str, object]:
+        outs = [{"path": "results/train/seeds", "md5": md5}]
+        deps = [{"path": "pipeline/evaluate.py", "md5": "x"}, {"path": "results/train/seeds", "md5": "old"}]
+        return {"stages": {"train": {"outs": outs}, "evaluate": {"deps": deps}}}
+
+    assert complete_stages(laboratory.results, lock("old")) == ("train", "evaluate", "animate")
+    assert complete_stages(laboratory.results, lock("new")) == ("train",)
+
+
+def test_the_locked_parameters_are_those_of_the_results() -> None:
+    params = {"seeds": [1, 2], "train": {"n_episodes": 7, "workers": 2}}
+    lock = {"stages": {"train": {"params": {"params.yaml": {"seeds": [3], "train.n_episodes": 50}}}}}
+    assert params_of_results(params, lock) == {"seeds": [3], "train": {"n_episodes": 50, "workers": 2}}
+    assert params["seeds"] == [1, 2]

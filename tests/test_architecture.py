@@ -1,0 +1,112 @@
+"""What may import what, held against the code itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+LEAVES = {"config", "scaling", "noise", "replay_buffer", "statistics", "seeding", "history"}
+STAGES = ("train", "evaluate", "animate")
+# What a stage imports without any effect on what it writes.
+NO_DEPENDENCIES = {"lineage", "params", "progress", "stage", "tracking"}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for package in ("ddpg", "pipeline") for path in (ROOT / package).rglob("*.py")}
+
+
+def imports(path):
+    """Modules imported anywhere in a file, but for type checking."""
+    tree = ast.parse(path.read_text())
+    checking = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+    ignored = {id(child) for block in checking for node in block.body for child in ast.walk(node)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in ignored:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def own_imports(name):
+    """Modules of this project; `from pipeline import results` imports `pipeline.results`, and `pipeline` is empty."""
+    return {imported for imported in imports(MODULES[name]) if imported in MODULES and "." in imported}
+
+
+def reachable(name, without=frozenset()):
+    """The module, and all it imports directly or through others, but for these and what only they import."""
+    found, waiting = set(), {name}
+    while waiting:
+        current = waiting.pop()
+        found.add(current)
+        waiting |= {each for each in own_imports(current) - found if each.split(".")[-1] not in without}
+    return found
+
+
+def test_the_library_knows_nothing_of_the_pipeline_or_its_tools():
+    for name, path in MODULES.items():
+        if name.startswith("ddpg"):
+            roots = {imported.split(".")[0] for imported in imports(path)}
+            assert not roots & {"pipeline", "dvc", "mlflow", "argparse", "ruamel", "yaml"}, name
+
+
+def test_leaves_import_no_sibling():
+    for leaf in LEAVES:
+        assert own_imports(f"ddpg.{leaf}") == set(), leaf
+    assert own_imports("ddpg.networks") == {"ddpg.config"}
+
+
+def test_imports_make_no_circle():
+    for name in MODULES:
+        for imported in own_imports(name) - {name}:
+            if not name.startswith(imported):
+                assert name not in reachable(imported), f"{name} and {imported} import each other"
+
+
+def test_stages_never_import_each_other():
+    for stage in STAGES:
+        assert not reachable(f"pipeline.{stage}") & {f"pipeline.{other}" for other in STAGES if other != stage}
+
+
+def test_only_the_store_imports_mlflow():
+    importers = {name for name, path in MODULES.items() if any(i.split(".")[0] == "mlflow" for i in imports(path))}
+    assert importers == {"pipeline.tracking.store"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_just_the_modules_that_decide_what_it_writes(stage):
+    dvc = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"][stage]
+    files = set()
+    for dependency in dvc["deps"]:
+        path = ROOT / dependency
+        if not dependency.startswith("results"):
+            files |= set(path.rglob("*.py")) if path.is_dir() else {path}
+    expected = {MODULES[name] for name in reachable(f"pipeline.{stage}", without=NO_DEPENDENCIES)}
+    assert {path.relative_to(ROOT).as_posix() for path in files} == {
+        path.relative_to(ROOT).as_posix() for path in expected
+    }
+
+
+QUICK = ["ddpg", "ddpg.visualizations", "ddpg.policy", "pipeline.animate", "pipeline.evaluate", "pipeline.train"]
+
+
+def test_what_needs_no_tensorflow_or_mlflow_does_not_load_them():
+    script = f"import sys, {', '.join(QUICK)}; print([name for name in ('tensorflow', 'mlflow') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

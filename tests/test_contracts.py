@@ -1,0 +1,62 @@
+"""What the project's files promise each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrainConfig
+
+ROOT = Path(__file__).parents[1]
+DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
+MODULES = {"train": ("train", "train_worker"), "evaluate": ("evaluate",), "animate": ("animate",)}
+
+
+def parameters_read(stage):
+    """`section` or `section.name` for each use of `params.…` in the stage's modules."""
+    source = "".join((ROOT / "pipeline" / f"{module}.py").read_text() for module in MODULES[stage])
+    return set(re.findall(r"\bparams\.((?!model_dump)\w+(?:\.\w+)?)", source))
+
+
+@pytest.mark.parametrize("stage", MODULES)
+def test_dvc_names_the_parameters_that_a_stage_reads(stage):
+    named, read = set(DVC["stages"][stage]["params"]), parameters_read(stage)
+    if stage == "train":
+        # The worker passes the whole section on.
+        read = (read - {"train", "train.workers"}) | {f"train.{name}" for name in TrainingConfig.model_fields}
+    covered = {name for name in read if name in named or name.split(".")[0] in named}
+    assert read == covered
+    assert {name for name in named if not any(f"{each}.".startswith(f"{name}.") for each in read)} == set()
+
+
+def test_no_result_depends_on_the_number_of_workers():
+    assert set(TrainConfig.model_fields) - set(TrainingConfig.model_fields) == {"workers"}
+    assert "train" not in DVC["stages"]["train"]["params"]
+
+
+def test_stages_modules_sections_and_folders_share_names():
+    assert list(DVC["stages"]) == ["train", "evaluate", "animate"]
+    for name, stage in DVC["stages"].items():
+        assert stage["cmd"] == f"python -m pipeline.{name}"
+        assert stage["desc"]
+        assert (ROOT / "pipeline" / f"{name}.py").exists()
+        assert name in Params.model_fields
+        for out in [*stage["outs"], *stage.get("metrics", [])]:
+            assert (out if isinstance(out, str) else next(iter(out))).startswith(f"results/{name}/")
+
+
+def test_every_parameter_stands_in_the_file_with_a_comment():
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    for config in (AgentConfig, TrainingConfig, GridConfig, EvaluateConfig, AnimateConfig):
+        for name in config.model_fields:
+            assert any(re.match(rf"\s*{name}: .*#|\s*{name}: #", line) for line in lines), name
+
+
+def test_the_lock_names_no_package_index_and_has_hashes():
+    lock = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"https?://|--index|--find-links", lock)
+    for requirement in re.findall(r"^\S+==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL):
+        assert "--hash=sha256:" in requirement
+    assert re.search(r"^uv==", lock, re.MULTILINE), "the Makefile reads uv's version from the lock"
