@@ -148,7 +148,7 @@ def _describe(error: Mapping[str, Any]) -> str:
         return f"{path}.{reason}" if re.match(r"\w+: ", reason) else f"{path}: {reason}"
     if error["type"] == "extra_forbidden":
         known = _schema_at(location[:-1])["properties"]
-        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.4)
         return f"{path}: unknown; expected {f'{close[0]!r}?' if close else 'one of ' + ', '.join(known)}"
     return f"{path}: expected {_expected(_schema_at(location))}, received {error['input']!r}"
 

@@ -1,5 +1,6 @@
 """How far the seeds are: a bar each on a terminal, plain lines elsewhere."""
 
+import math
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -33,7 +34,8 @@ class SeedProgress:
 
     def advance(self, seed: int, record: "EpisodeRecord") -> None:
         """Shows one more episode of a seed."""
-        state = f"test return {record.test_return:.1f}, validation return {record.validation_return:.1f}"
+        returns = {"test": record.test_return, "validation": record.validation_return}
+        state = ", ".join(f"{name} return {value:.1f}" for name, value in returns.items() if not math.isnan(value))
         if not sys.stderr.isatty():
             if record.episode % self.every == 0 or record.episode == self.n_episodes:
                 print(f"seed {seed}: episode {record.episode}/{self.n_episodes}, {state}", file=sys.stderr, flush=True)

@@ -75,8 +75,11 @@ def _ended_on_error(executor: ProcessPoolExecutor) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()
+        workers = multiprocessing.active_children()
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(timeout=2)
         executor.shutdown(wait=False, cancel_futures=True)
         raise
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import results
 from pipeline.params import Params, make_environment
+from pipeline.quiet import silent_stderr
 
 _records: "Queue[Any]"
 
@@ -18,7 +19,8 @@ def start(records: "Queue[Any]") -> None:
     _records = records
     # Ctrl-C reaches the whole process group; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import tensorflow as tf
+    with silent_stderr():
+        import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LEAVES = {"config", "scaling", "noise", "replay_buffer", "statistics", "seeding", "history"}
 STAGES = ("train", "evaluate", "animate")
 # What a stage imports without any effect on what it writes.
-NO_DEPENDENCIES = {"lineage", "params", "progress", "stage", "tracking"}
+NO_DEPENDENCIES = {"lineage", "params", "progress", "quiet", "stage", "tracking"}
 
 
 def module_name(path):
@@ -107,6 +107,8 @@ QUICK = ["ddpg", "ddpg.visualizations", "ddpg.policy", "pipeline.animate", "pipe
 
 
 def test_what_needs_no_tensorflow_or_mlflow_does_not_load_them():
-    script = f"import sys, {', '.join(QUICK)}; print([name for name in ('tensorflow', 'mlflow') if name in sys.modules])"
+    script = (
+        f"import sys, {', '.join(QUICK)}; print([name for name in ('tensorflow', 'mlflow') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ruamel.yaml import YAML
 
 from pipeline.lineage import STAGES, config_hash, dvc_context, git_state, stage_digest
+from pipeline.quiet import silent_stderr
 from pipeline.tracking.contents import (
     Point,
     describe,
@@ -240,11 +241,12 @@ class Store:
 
 
 def _save_keras_model(policy: Path, folder: Path, logged: "LoggedModel", run: str) -> None:
-    import mlflow.tensorflow
-    import numpy as np
-    from mlflow.models import Model, infer_signature
+    with silent_stderr():
+        import mlflow.tensorflow
+        import numpy as np
+        from mlflow.models import Model, infer_signature
 
-    from ddpg.agent import load_policy_model
+        from ddpg.agent import load_policy_model
 
     actor = load_policy_model(policy)
     observation = np.zeros((1, *actor.input_shape[1:]), dtype=np.float32)

@@ -57,6 +57,25 @@ def test_mp4_of_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
     assert decode(tmp_path / "video.mp4")[0].shape == (32, 64, 3)
 
 
+def test_mp4_bytes_depend_on_the_frames_alone(tmp_path: Path) -> None:
+    def slow_changes() -> Iterator[Frame]:
+        for i in range(200):
+            frame = np.full((475, 600, 3), 255, np.uint8)
+            frame[100 + i // 2 : 140 + i // 2, 50 + i : 90 + i] = 0
+            frame[-60:] = 240
+            frame[-40:-30, 100 : 100 + i] = [200, 30, 40]
+            yield frame
+
+    contents = set()
+    for i in range(6):
+        # What the memory that the encoder gets held before.
+        scattered = [np.random.default_rng(i).bytes(3_000_000) for _ in range(5)]
+        del scattered
+        write_mp4(slow_changes(), tmp_path / "video.mp4", fps=30)
+        contents.add((tmp_path / "video.mp4").read_bytes())
+    assert len(contents) == 1
+
+
 def test_mp4_has_fractional_rates(tmp_path: Path) -> None:
     write_mp4(make_frames(3), tmp_path / "video.mp4", fps=12.5)
     with av.open(tmp_path / "video.mp4") as container:

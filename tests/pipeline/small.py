@@ -1,0 +1,57 @@
+"""A real experiment that takes seconds: parameters and a project folder."""
+
+import copy
+import shutil
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pipeline.params import Params
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+
+CHANGES = {
+    "seeds": [2, 3],
+    "agent": {
+        "replay_batch_size": 16,
+        "learning_starts": 16,
+        "successes_before_learning": 0,
+        "hidden_layer_sizes_actor": [8],
+        "hidden_layer_sizes_critic": [[8], [8]],
+    },
+    "train": {"n_episodes": 3, "action_repeat": 60, "n_validation_episodes": 2, "gen_q_a_frames_every_n_steps": 10},
+    "evaluate": {"n_episodes": 3, "n_bootstrap_samples": 50},
+    "animate": {"rollout_episodes": 1, "gif_frames": 4},
+}
+
+
+def document(**changes):
+    """Contents of params.yaml; changes are given by section, as in `CHANGES`."""
+    contents = copy.deepcopy(DEFAULTS)
+    for each in (CHANGES, changes):
+        for section, values in each.items():
+            if isinstance(values, dict):
+                contents[section] |= values
+            else:
+                contents[section] = values
+    return contents
+
+
+def params(**changes):
+    return Params.model_validate(document(**changes))
+
+
+def write_params(folder, **changes):
+    with (folder / "params.yaml").open("w") as file:
+        YAML(pure=True).dump(document(**changes), file)
+
+
+def copy_project(folder):
+    """The files of a clone, without history, results or environment."""
+    for name in ("ddpg", "pipeline", ".dvc", "results"):
+        ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "seeds", "*.mp4", "*.npz", "*.csv", "*.json")
+        shutil.copytree(ROOT / name, folder / name, ignore=None if name == "ddpg" else ignored)
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    write_params(folder)

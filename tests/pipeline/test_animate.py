@@ -1,0 +1,75 @@
+import av
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ddpg import DDPG
+from ddpg.config import GridConfig
+from ddpg.history import save_episodes
+from ddpg.seeding import Stream, episode_seed
+from pipeline import results
+from pipeline.animate import animate
+from pipeline.results import MissingResultError
+from tests.pipeline.small import params
+
+FILES = {"training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png"}
+
+
+def frames(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    """A project in which train and evaluate have run for one seed."""
+    from ddpg.evaluation import run_episodes
+
+    monkeypatch.chdir(tmp_path)
+    recorded = []
+    monkeypatch.setattr("pipeline.tracking.record", lambda *arguments: recorded.append(arguments[0]))
+    env = gym.make("MountainCarContinuous-v0")
+    agent = DDPG(env, params().agent, seed=2)
+    agent.train_n_episodes(
+        2, action_repeat=60, n_validation_episodes=0, gen_q_a_frames_every_n_steps=10, grid=GridConfig(n_cells=4)
+    )
+    results.seed_folder(2).mkdir(parents=True)
+    agent.history.save(results.seed_folder(2) / "history.npz")
+    columns = {"training_return": [1.0, 2.0], "test_return": [1.0, 2.0], "validation_return": [np.nan, np.nan]}
+    pd.DataFrame({"seed": 2, "episode": [1, 2], **columns}).to_csv(results.TRAIN / "episodes.csv", **results.CSV)
+    results.EVALUATE.mkdir()
+    results.write_json(results.EVALUATE / "metrics.json", {"median_seed": 2})
+    seeds = [episode_seed(params().evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(2)]
+    save_episodes(results.EVALUATE / "trajectories.npz", run_episodes(agent.policy, [env], seeds, 60))
+    return recorded
+
+
+def test_draws_all_files_twice_the_same(evaluated):
+    animate(params())
+    assert evaluated == ["animate"]
+    assert {path.name for path in results.ANIMATE.iterdir()} == FILES
+    # 34 agent steps and a snapshot every 10, with one more at the end.
+    training = frames(results.ANIMATE / "training.mp4")
+    assert (len(training), training[0].shape) == (4, (720, 1280, 3))
+    with Image.open(results.ANIMATE / "training.gif") as gif:
+        assert gif.size[0] == 600
+        assert 2 <= gif.n_frames <= 4
+    # One episode of 999 steps, its first state, and its last for half a second.
+    assert len(frames(results.ANIMATE / "rollout.mp4")) == pytest.approx(999 + 15, abs=2)
+    kept = {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()}
+    animate(params())
+    assert {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()} == kept
+
+
+def test_refuses_a_recording_from_other_start_states(evaluated):
+    with pytest.raises(ValueError, match="another environment, from another seed"):
+        animate(params(evaluate={"seed": 5}))
+
+
+def test_says_which_stage_is_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingResultError, match="expected from the evaluate stage"):
+        animate(params())
+    assert not results.ANIMATE.exists()

@@ -1,0 +1,111 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.params import ParamsError, load
+from tests.pipeline.small import DEFAULTS, ROOT, write_params
+
+
+def refused(folder, **changes):
+    write_params(folder, **changes)
+    with pytest.raises(ParamsError) as error:
+        load(folder / "params.yaml")
+    return str(error.value).splitlines()
+
+
+def test_the_projects_own_file_is_accepted_and_read_whole():
+    params = load(ROOT / "params.yaml")
+    assert params.model_dump(mode="json") == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"agent": {"tau_actor": "abc"}}, "agent.tau_actor: expected a number in (0, 1], received 'abc'"),
+        ({"agent": {"tau_actor": "0.1"}}, "agent.tau_actor: expected a number in (0, 1], received '0.1'"),
+        ({"agent": {"discount_factor": 2}}, "agent.discount_factor: expected a number in [0, 1], received 2"),
+        ({"agent": {"ou_mu": True}}, "agent.ou_mu: expected a number, received True"),
+        ({"agent": {"lr": 0.1}}, "agent.lr: unknown; expected 'lr_actor'?"),
+        (
+            {"agent": {"actor_gradient": "both"}},
+            "agent.actor_gradient: expected one of policy, replay, received 'both'",
+        ),
+        (
+            {"agent": {"hidden_layer_sizes_actor": [16, 2.5]}},
+            "agent.hidden_layer_sizes_actor[1]: expected a whole number of at least 1, received 2.5",
+        ),
+        ({"train": {"n_episodes": 0}}, "train.n_episodes: expected a whole number of at least 1, received 0"),
+        (
+            {"train": {"gen_q_a_frames_every_n_steps": 0}},
+            "train.gen_q_a_frames_every_n_steps: expected a whole number of at least 1, received 0",
+        ),
+        ({"evaluate": {"confidence_level": 1}}, "evaluate.confidence_level: expected a number in (0, 1), received 1"),
+        ({"seeds": []}, "seeds: expected a list, not empty, each a whole number of at least 0, received []"),
+        ({"seeds": [1, 1]}, "seeds: expected seeds that differ, received [1, 1]"),
+        (
+            {"agent": {"hidden_layer_sizes_critic": [[4], [5]]}},
+            "agent.hidden_layer_sizes_critic: expected two paths that end in the same number of units, "
+            "received 4 and 5",
+        ),
+        (
+            {"train": {"grid": DEFAULTS["train"]["grid"] | {"x_dimension": 7}}},
+            "train.grid.x_dimension: expected a number in [0, 1], received 7",
+        ),
+        ({"train": {"grid": {}}}, "train.grid.n_cells: expected a whole number of at least 1, found nothing"),
+    ],
+)
+def test_says_where_what_was_expected_and_what_received(tmp_path, changes, expected):
+    assert f"params.yaml: {expected}" in refused(tmp_path, **changes)
+
+
+def test_all_reasons_are_listed_at_once(tmp_path):
+    lines = refused(tmp_path, agent={"tau_actor": 2, "lr_critic": -1, "foo": 1}, evaluate={"seed": "x"})
+    assert len(lines) == 4
+
+
+def test_a_missing_key_has_no_default(tmp_path):
+    write_params(tmp_path)
+    file = tmp_path / "params.yaml"
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if "lr_actor" not in line))
+    with pytest.raises(ParamsError, match=r"agent\.lr_actor: expected a number of at least 0, found nothing"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "reason"),
+    [
+        ("NoSuch-v0", "expected an environment that Gymnasium can make, received 'NoSuch-v0'"),
+        ("CartPole-v1", "'CartPole-v1' does not suit DDPG: action space: expected a Box"),
+    ],
+)
+def test_refuses_an_unknown_or_unsuitable_environment(tmp_path, identifier, reason):
+    (line,) = refused(tmp_path, environment={"id": identifier})
+    assert reason in line
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "seeds: [", "seeds: 1\nseeds: 2", "\x00"])
+def test_refuses_what_is_no_mapping(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"params\.yaml: expected"):
+        load(tmp_path / "params.yaml")
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path):
+    write_params(tmp_path)
+    file = tmp_path / "params.yaml"
+    file.write_text(file.read_text().replace("lr_actor: 0.0001", "lr_actor: 1e-4"))
+    assert load(file).agent.lr_actor == 0.0001
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "animate"])
+def test_a_stage_refuses_with_status_2_and_no_traceback_before_any_work(tmp_path, stage):
+    write_params(tmp_path, agent={"tau_actor": "abc"})
+    done = subprocess.run(
+        [sys.executable, "-m", f"pipeline.{stage}"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "params.yaml: agent.tau_actor: expected a number in (0, 1], received 'abc'\n"
+    assert {path.name for path in Path(tmp_path).iterdir()} == {"params.yaml"}

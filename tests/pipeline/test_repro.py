@@ -1,0 +1,74 @@
+"""The whole pipeline, by DVC, in a project of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.pipeline.small import copy_project, write_params
+
+STAGES = ("train", "evaluate", "animate")
+
+
+@pytest.fixture
+def project(tmp_path, migrated_store):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    copy_project(folder)
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "add", ".")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "x")
+    return folder
+
+
+def run(folder, *command):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    environment["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{environment['PATH']}"  # noqa: PTH120
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def stages_run(output):
+    return tuple(stage for stage in STAGES if f"Running stage '{stage}'" in output)
+
+
+@pytest.mark.slow
+def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_result(project):
+    from mlflow import MlflowClient
+
+    assert stages_run(run(project, "dvc", "repro")) == STAGES
+    lock = (project / "dvc.lock").read_text()
+
+    assert stages_run(run(project, "dvc", "repro")) == ()
+    assert run(project, "dvc", "status").strip() == "Data and pipelines are up to date."
+
+    write_params(project, train={"workers": 1})
+    assert stages_run(run(project, "dvc", "repro")) == ()
+    write_params(project, animate={"fps": 7})
+    assert stages_run(run(project, "dvc", "repro")) == ("animate",)
+
+    write_params(project)
+    for folder in ("results", ".dvc/cache"):
+        shutil.rmtree(project / folder)
+    assert stages_run(run(project, "dvc", "repro", "--no-run-cache")) == STAGES
+    assert (project / "dvc.lock").read_text() == lock
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("MountainCarContinuous-v0")
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [each for each in runs if "stages" in each.data.tags]
+    # The result, the one with other frames per second, and the result made again.
+    assert [each.data.tags["stages"] for each in parents] == ["train, evaluate, animate"] * 3
+    assert {each.info.status for each in runs} == {"FINISHED"}
+    for parent in parents:
+        children = [each for each in runs if each.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        assert sorted(each.data.tags["seed"] for each in children) == ["2", "3"]
+        for child in children:
+            points = client.get_metric_history(child.info.run_id, "test/return")
+            assert sorted(point.step for point in points) == [1, 2, 3]
+    (model,) = client.search_registered_models()
+    assert model.name == "ddpg-MountainCarContinuous-v0"

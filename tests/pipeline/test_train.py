@@ -1,0 +1,133 @@
+import json
+import multiprocessing
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ddpg.history import TrainingHistory
+from ddpg.policy import Policy
+from pipeline import results
+from pipeline.train import in_order_of, summarize, train, train_seeds
+from tests.pipeline.small import params
+
+
+class Untracked:
+    """Takes the tracker's place, and keeps what it was told."""
+
+    def __init__(self, params):
+        self.episodes, self.finished = [], False
+        Untracked.last = self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.error = error[0]
+
+    def log_episode(self, seed, record):
+        self.episodes.append((seed, record["episode"]))
+
+    def finish(self, results, timings):
+        self.finished = timings["train_seconds"] > 0
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.train.LiveTraining", Untracked)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_seed(project):
+    train(params(seeds=[2, 3], train={"workers": 2}))
+    tables = pd.read_csv("results/train/episodes.csv")
+    assert tables["seed"].tolist() == [2, 2, 2, 3, 3, 3]
+    assert tables["episode"].tolist() == [1, 2, 3] * 2
+    assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (2, 3) for episode in (1, 2, 3)]
+    assert Untracked.last.finished
+    for seed in (2, 3):
+        history = TrainingHistory.load(results.seed_folder(seed) / "history.npz")
+        assert [episode.score for episode in history.training_episodes] == pytest.approx(
+            tables[tables["seed"] == seed]["training_return"], rel=1e-5
+        )
+        assert history.snapshots
+        for name in ("best", "final"):
+            assert Policy.load(results.seed_folder(seed) / name)(np.zeros((1, 2))).shape == (1, 1)
+    kept = contents(results.seed_folder(3))
+    assert len(kept) == 11
+
+    train(params(seeds=[3, 1], train={"workers": 1}))
+    assert not results.seed_folder(2).exists()
+    assert contents(results.seed_folder(3)) == kept
+    again = pd.read_csv("results/train/episodes.csv")
+    assert again["seed"].tolist() == [3, 3, 3, 1, 1, 1]
+    pd.testing.assert_frame_equal(
+        again[again["seed"] == 3].reset_index(drop=True), tables[tables["seed"] == 3].reset_index(drop=True)
+    )
+
+
+@pytest.mark.slow
+def test_an_environment_that_raises_ends_the_stage_with_the_seeds_name_and_no_process_left(project):
+    broken = params(environment={"id": "tests.broken_env:Broken-v0"}, seeds=[7], train={"workers": 1})
+    with pytest.raises(ZeroDivisionError, match="the environment broke") as error:
+        train(broken)
+    assert error.value.__notes__ == ["while training seed 7"]
+    assert Untracked.last.error is ZeroDivisionError
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_ends_the_stage(project):
+    for _ in (records := train_seeds(params(seeds=[7], train={"workers": 1, "n_episodes": 3000}))):
+        for process in multiprocessing.active_children():
+            process.kill()
+        break
+    with pytest.raises(RuntimeError, match="a worker process died"):
+        list(records)
+
+
+@pytest.mark.slow
+def test_giving_up_ends_the_workers(project):
+    records = train_seeds(params(seeds=[7], train={"workers": 1, "n_episodes": 3000}))
+    next(records)
+    processes = multiprocessing.active_children()
+    assert processes
+    records.close()
+    for process in processes:
+        process.join(timeout=5)
+        assert not process.is_alive()
+
+
+def test_rows_stand_in_the_order_of_the_parameters():
+    rows = [{"seed": seed, "episode": episode} for episode in (1, 2) for seed in (1, 5)]
+    assert in_order_of([5, 1], rows).to_numpy().tolist() == [[5, 1], [5, 2], [1, 1], [1, 2]]
+
+
+def test_metrics_are_means_over_seeds():
+    rows = [
+        {
+            "seed": seed,
+            "episode": episode,
+            "training_return": 10.0 * seed + episode,
+            "test_return": np.nan,
+            "validation_return": np.nan if episode == 1 else 100.0 * seed + episode,
+            "environment_steps": 50 * episode * seed,
+            "reached_goal": episode > 6,
+        }
+        for seed in (1, 2)
+        for episode in range(1, 13)
+    ]
+    metrics = summarize(pd.DataFrame(rows))
+    assert metrics == {
+        "goal_reached_share": 0.5,
+        "environment_steps_mean": 900.0,
+        "training_return_last_10_iqm": 15 + 7.5,
+        "validation_return_best_iqm": 162.0,
+    }
+    json.dumps(metrics)
