@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import queue
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -35,6 +36,8 @@ def train(params: Params) -> None:
         episodes = in_order_of(params.seeds, rows)
         episodes.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
         results.write_json(results.TRAIN / "metrics.json", summarize(episodes))
+        for warning in warnings_about(episodes):
+            print(f"warning: {warning}", file=sys.stderr)
         tracker.finish(results.RESULTS, {"train_seconds": time.perf_counter() - started})
 
 
@@ -95,6 +98,17 @@ def _raise_failures(futures: dict[Future[None], int]) -> None:
         if error is not None:
             error.add_note(f"while training seed {seed}")
             raise error
+
+
+def warnings_about(episodes: pd.DataFrame) -> Iterator[str]:
+    """What is likely a mistake in the parameters."""
+    last = episodes.groupby("seed", sort=False).last()
+    for seed in last.index[last["updates"] == 0]:
+        n_goals = int(episodes.loc[episodes["seed"] == seed, "reached_goal"].sum())
+        yield (
+            f"seed {seed} never learned: it made {int(last['agent_steps'][seed])} agent steps and reached the goal in "
+            f"{n_goals} episodes; see agent.learning_starts and agent.successes_before_learning"
+        )
 
 
 def summarize(episodes: pd.DataFrame) -> dict[str, float]:

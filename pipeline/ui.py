@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if uri.startswith("http"):
         print(f"The store has its own server: {without_secrets(uri)}")
         return 0
-    print(f"Open http://127.0.0.1:{port}/#/experiments and choose an experiment. Ctrl-C ends the server.")
+    print(f"Open http://127.0.0.1:{port}/#/experiments/1/runs (or choose an experiment). Ctrl-C ends the server.")
     # One worker, and no executor of jobs, which this UI never starts.
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]

@@ -8,7 +8,7 @@ import pytest
 from ddpg.history import TrainingHistory
 from ddpg.policy import Policy
 from pipeline import results
-from pipeline.train import in_order_of, summarize, train, train_seeds
+from pipeline.train import in_order_of, summarize, train, train_seeds, warnings_about
 from tests.pipeline.small import params
 
 
@@ -131,3 +131,11 @@ def test_metrics_are_means_over_seeds():
         "validation_return_best_iqm": 162.0,
     }
     json.dumps(metrics)
+
+
+def test_a_seed_that_never_learned_is_named():
+    episodes = pd.DataFrame(
+        {"seed": [1, 1, 2, 2], "updates": [0, 5, 0, 0], "agent_steps": [9, 19, 8, 18], "reached_goal": [True, True] * 2}
+    )
+    (warning,) = warnings_about(episodes)
+    assert warning.startswith("seed 2 never learned: it made 18 agent steps and reached the goal in 2 episodes")

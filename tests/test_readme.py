@@ -1,0 +1,27 @@
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 5
+    monkeypatch.chdir(tmp_path)
+    session = {}
+    for block in blocks:
+        exec(block.replace("train_n_episodes(50", "train_n_episodes(2"), session)
+    printed = capsys.readouterr().out
+    assert "Total params: 1,137" in printed
+    assert re.search(r"Episode 2 - epsilon: 0\.96, memory size: \d+, training score: .*, test score: ", printed)
+    assert len(list(tmp_path.glob("training_animation_*.mp4"))) == 1
+    assert session["agent"].config.ou_sigma == 0.25
+
+
+def test_the_readme_opens_with_the_two_commands_and_names_files_that_exist():
+    assert README.index("make repro") < README.index("make test") < README.index("## ")
+    for link in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (Path(__file__).parents[1] / link).exists(), link
