@@ -197,8 +197,8 @@ class DDPG:
         return run_episodes(self.policy, self._validation_envs, seeds, action_repeat)
 
     def keep_if_best(self, score: float) -> bool:
-        """Keeps the learner's state if it scores higher than the best so far; says whether it did."""
-        is_best = self.best is None or score > self.best.score
+        """Keeps the learner's state if it scores higher than the best so far (NaN never does); says whether it did."""
+        is_best = score > (-math.inf if self.best is None else self.best.score)
         if is_best:
             self.best = Checkpoint(len(self.history.training_episodes), score, self.learner.state)
         return is_best

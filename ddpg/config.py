@@ -13,7 +13,8 @@ Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
 # Strict mode takes no list for a tuple; the container is lenient, its items are not.
 LayerSizes = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(min_length=1, strict=False)]
-Limits = Annotated[tuple[Annotated[float, Strict()], Annotated[float, Strict()]], Field(strict=False)]
+StrictFinite = Annotated[float, Field(allow_inf_nan=False), Strict()]
+Limits = Annotated[tuple[StrictFinite, StrictFinite], Field(strict=False)]
 
 
 class Config(BaseModel):
@@ -45,7 +46,8 @@ class AgentConfig(Config):
     """Learning starts when the buffer holds more transitions than this; `None`: than `replay_batch_size`."""
 
     successes_before_learning: Count = 0
-    """Learning, and lowering epsilon, wait until this many training episodes reached the goal."""
+    """Learning, and lowering epsilon, wait until this many training episodes reached the goal; see
+    `EpisodeHistory.reached_goal`. Only for environments that have one."""
 
     reward_normalization: Literal["standardize", "scale", "none"] = "standardize"
     """Rewards in a batch are divided by their running deviation; `standardize` subtracts the running mean first,
@@ -125,10 +127,10 @@ class AgentConfig(Config):
                 f"replay_batch_size: expected at most replay_buffer_size ({self.replay_buffer_size}), "
                 f"received {self.replay_batch_size}"
             )
-        if self.learning_starts is not None and self.learning_starts >= self.replay_buffer_size:
+        starts = self.replay_batch_size if self.learning_starts is None else self.learning_starts
+        if starts >= self.replay_buffer_size:
             raise ValueError(
-                f"learning_starts: expected less than replay_buffer_size ({self.replay_buffer_size}), "
-                f"received {self.learning_starts}"
+                f"learning_starts: expected less than replay_buffer_size ({self.replay_buffer_size}), received {starts}"
             )
         return self
 
@@ -148,7 +150,7 @@ class GridConfig(Config):
     action_dimension: Count = 0
     """Action dimension over which Q is maximised."""
 
-    n_cells: PositiveCount = 16
+    n_cells: Annotated[int, Field(ge=2)] = 16
     """States along each axis, both bounds included."""
 
     n_actions: Annotated[int, Field(ge=2)] = 11
@@ -160,7 +162,7 @@ class GridConfig(Config):
     y_limits: Limits | None = None
     """Range of the vertical axis, likewise."""
 
-    reference_state: Annotated[tuple[Annotated[float, Strict()], ...], Field(strict=False)] | None = None
+    reference_state: Annotated[tuple[StrictFinite, ...], Field(strict=False)] | None = None
     """State whose other dimensions are held, in the environment's units; `None`: the middle of the bounds, else 0."""
 
     @model_validator(mode="after")
@@ -184,7 +186,8 @@ class TrainingConfig(Config):
     """Scale of the exploration noise (epsilon) before the first episode; lowered by `eps_decay` before each."""
 
     eps_decay: NonNegative | None = None
-    """Epsilon lost before each episode; `None`: `eps / n_episodes`, so that the last episode has none."""
+    """Epsilon lost before each episode; `None`: `eps / n_episodes`, so that the last episode has none
+    unless `successes_before_learning` held it up."""
 
     eps_min: NonNegative = 0.0
     """Epsilon is never lowered below this."""
@@ -199,7 +202,8 @@ class TrainingConfig(Config):
     """Follow each training episode by a test episode without noise or learning."""
 
     n_validation_episodes: Count = 20
-    """Fixed start states on which a changed policy is scored after each episode, to keep the best; 0: by its test."""
+    """Fixed start states on which a changed policy is scored after each episode, to keep the best; 0: by its test, and
+    without tests the final policy is the best."""
 
     gen_q_a_frames_every_n_steps: Count = 0
     """Agent steps between snapshots of the networks on the state grid, with one more at the end; 0: none."""

@@ -21,7 +21,7 @@ class Diagnosis(StrEnum):
 
     SOLVED = "solved"
     GOAL_NEVER_SEEN = "goal never seen"
-    """No training episode reached the goal: there was nothing to learn from. Explore more."""
+    """No training episode reached the goal or the threshold: there was nothing to learn from. Explore more."""
     COLLAPSED = "collapse after solving"
     """An earlier policy of the same training solved the environment."""
     IDLE = "idle optimum"
@@ -41,8 +41,8 @@ def diagnose(
         episodes: The policy's evaluation.
         actions: Scaling of its actions.
         threshold: Mean return from which the environment counts as solved.
-        n_goals_seen: Training episodes that reached the goal.
-        best_score: The highest mean return of any policy of the same training.
+        n_goals_seen: Training episodes that reached the goal or the threshold.
+        best_score: The mean return of the training's best policy in the same evaluation.
     """
     if np.mean([episode.score for episode in episodes]) >= threshold:
         return Diagnosis.SOLVED

@@ -1,6 +1,7 @@
 """What the agent asks of an environment, Gymnasium's or classic gym's."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -76,15 +77,29 @@ def _without_broken_checker(env: Environment) -> Environment:
     return env
 
 
+def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environment:
+    """A registered environment; options, such as `render_mode`, come on top of its own arguments."""
+    return gymnasium.make(identifier, **{**kwargs, **options})
+
+
 def copies(env: Environment, n: int) -> list[Environment]:
     """Independent environments like this one, without rendering: n of them, or fewer where it cannot be copied."""
-    spec = getattr(env, "spec", None)
-    if isinstance(env, gymnasium.Env) and spec is not None:
-        return [gymnasium.make(spec, render_mode=None) for _ in range(n)]
-    try:
-        return [copy.deepcopy(env) for _ in range(n)]
-    except Exception:
-        return [env]
+    # A copy in a window would open one more.
+    ways = (
+        (_made_again, copy.deepcopy) if getattr(env, "render_mode", None) == "human" else (copy.deepcopy, _made_again)
+    )
+    for make in ways:
+        try:
+            return [make(env) for _ in range(n)]
+        except Exception:
+            continue
+    return [env]
+
+
+def _made_again(env: Environment) -> Environment:
+    """From its specification, for one that cannot be copied."""
+    options = {"render_mode": None} if "render_mode" in env.spec.kwargs else {}
+    return gymnasium.make(env.spec, **options)
 
 
 def flat_observation(observation: Any) -> NDArray[np.float32]:

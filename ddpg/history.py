@@ -55,7 +55,10 @@ class EpisodeHistory:
 
     @property
     def reached_goal(self) -> bool:
-        """Whether the task ended in a reward: a terminal state that pays is a goal, one that does not a failure."""
+        """Whether the task ended in a reward: a terminal state that pays is a goal, one that does not a failure.
+
+        An environment that also pays while it fails, as some pay for each step, has no goals in this sense.
+        """
         return self.terminated and float(self.rewards[-1]) > 0
 
 

@@ -28,7 +28,7 @@ class Description(NamedTuple):
 
 
 class Policy:
-    """The actor: observations to actions, both in the environment's units, a few microseconds a call.
+    """The actor: observations to actions, both in the environment's units, some 20 µs a call.
 
     Args:
         description: Configuration and scaling.
@@ -155,8 +155,8 @@ def read_description(folder: Path) -> Description:
 def _bounds(scaler: BoxScaler) -> dict[str, list[float | None]]:
     """Bounds as JSON, which has no infinity: null."""
     return {
-        "low": [low if bounded else None for low, bounded in zip(scaler.low.tolist(), scaler.bounded, strict=True)],
-        "high": [high if bounded else None for high, bounded in zip(scaler.high.tolist(), scaler.bounded, strict=True)],
+        name: [value if np.isfinite(value) else None for value in bounds.tolist()]
+        for name, bounds in (("low", scaler.low), ("high", scaler.high))
     }
 
 

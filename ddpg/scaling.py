@@ -20,6 +20,7 @@ class BoxScaler:
     def __init__(self, low: ArrayLike, high: ArrayLike) -> None:
         self.low = np.asarray(low, np.float64).ravel()
         self.high = np.asarray(high, np.float64).ravel()
+        self._low, self._high = self.low.astype(np.float32), self.high.astype(np.float32)
         self.bounded = (np.abs(self.low) < UNBOUNDED) & (np.abs(self.high) < UNBOUNDED) & (self.low < self.high)
         self.center = np.where(self.bounded, self._halves(1), 0.0).astype(np.float32)
         self.half_range = np.where(self.bounded, self._halves(-1), 1.0).astype(np.float32)
@@ -34,8 +35,8 @@ class BoxScaler:
         return np.asarray((values - self.center) / self.half_range, np.float32)
 
     def unscale(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """From [-1, 1], shape (..., size), to the environment's units."""
-        return np.asarray(values * self.half_range + self.center, np.float32)
+        """From [-1, 1], shape (..., size), to the environment's units; rounding does not lead beyond a bound."""
+        return np.clip(np.asarray(values * self.half_range + self.center, np.float32), self._low, self._high)
 
     def __repr__(self) -> str:
         return f"[{self.low.tolist()}, {self.high.tolist()}]"

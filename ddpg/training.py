@@ -139,6 +139,11 @@ def _state_grid(agent: "DDPG", config: TrainingConfig) -> StateGrid | None:
     if not config.gen_q_a_frames_every_n_steps:
         return None
     grid = StateGrid(config.grid, agent.observations, agent.action_size)
+    drawn = agent.history.grid
+    if drawn is not None and not all(
+        np.array_equal(a, b) for a, b in zip(vars(drawn).values(), vars(grid.axes).values(), strict=True)
+    ):
+        raise ValueError("grid: expected that of the snapshots which the history holds, received another")
     agent.history.grid = grid.axes
     return grid
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 from tqdm import tqdm
 
-from ddpg.environment import dimension_names
+from ddpg.environment import dimension_names, make
 from ddpg.history import TrainingHistory, load_episodes
 from ddpg.seeding import Stream, episode_seed
 from ddpg.visualizations import (
@@ -17,9 +17,13 @@ from ddpg.visualizations import (
     write_gif,
     write_mp4,
 )
+from ddpg.visualizations.learning_curves import Measure
 from ddpg.visualizations.video import Frame
 from pipeline import results, stage, tracking
-from pipeline.params import Params, make_environment
+from pipeline.params import Params
+
+MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
+"""What the learning curves show: the first that there is."""
 
 
 def animate(params: Params) -> None:
@@ -44,7 +48,8 @@ def animate(params: Params) -> None:
     write_mp4(frames, results.ANIMATE / "rollout.mp4", params.animate.rollout_fps)
     draw_poster(history, results.ANIMATE / "poster.png")
     training = pd.read_csv(results.require(results.TRAIN / "episodes.csv", "train"))
-    draw_learning_curves(training, results.ANIMATE / "learning_curves.png", history.reward_threshold)
+    measure = next(name for name in MEASURES if training[name].notna().any())
+    draw_learning_curves(training, results.ANIMATE / "learning_curves.png", history.reward_threshold, measure)
     tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
 
 
@@ -53,7 +58,7 @@ def film_policy(params: Params) -> Iterator[Frame]:
     episodes = load_episodes(results.require(results.EVALUATE / "trajectories.npz", "evaluate"))
     episodes = episodes[: params.animate.rollout_episodes]
     seeds = [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(episodes))]
-    with make_environment(params.environment, render_mode="rgb_array") as env:
+    with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
         _, action_names = dimension_names(env)
         yield from render_rollout(env, episodes, seeds, params.train.action_repeat, action_names)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ddpg.diagnosis import diagnose
-from ddpg.environment import copies, prepare, reward_threshold
+from ddpg.environment import copies, make, prepare, reward_threshold
 from ddpg.evaluation import mean_score, run_episodes
 from ddpg.history import EpisodeHistory, save_episodes
 from ddpg.policy import Policy
 from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.statistics import bootstrap_interquartile_mean
 from pipeline import results, stage, tracking
-from pipeline.params import Params, make_environment
+from pipeline.params import Params
 
 CONCURRENT_EPISODES = 50
 """Environments stepped side by side: one policy call serves them all."""
@@ -40,7 +40,7 @@ class EvaluatedPolicy(NamedTuple):
 def evaluate(params: Params) -> None:
     """Evaluates all policies, writes the stage's results and records them."""
     training = pd.read_csv(results.require(results.TRAIN / "episodes.csv", "train"))
-    with make_environment(params.environment) as env:
+    with make(params.environment.id, params.environment.kwargs) as env:
         threshold = reward_threshold(env)
         evaluated = evaluate_policies(
             params, copies(prepare(env), min(CONCURRENT_EPISODES, params.evaluate.n_episodes))
@@ -99,7 +99,7 @@ def seeds_table(evaluated: Sequence[EvaluatedPolicy], training: pd.DataFrame, th
             solved = episodes[selection_score(episodes) >= threshold].head(1)
             row["episodes_to_solve"] = solved["episode"].item() if len(solved) else np.nan
             row["environment_steps_to_solve"] = solved["environment_steps"].item() if len(solved) else np.nan
-            n_goals_seen = int(episodes["reached_goal"].sum())
+            n_goals_seen = int((episodes["reached_goal"] | (episodes["training_return"] >= threshold)).sum())
             for each in (best, final):
                 row[f"{each.name}_diagnosis"] = diagnose(
                     each.episodes, each.policy.actions, threshold, n_goals_seen, best.score

@@ -121,14 +121,15 @@ def git_state(folder: Path) -> GitState:
         return GitState()
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     paths = ("--", ".", *(f":(exclude){name}" for name in _GENERATED))
-    changes = _git(folder, "diff", "--no-color", "--no-ext-diff", "HEAD", *paths) if commit else None
+    changes = _git(folder, "diff", "--binary", "--no-color", "--no-ext-diff", "HEAD", *paths) if commit else None
     untracked = _git(folder, "ls-files", "--others", "--exclude-standard", *paths)
     names = [f"# untracked: {name}" for name in (untracked or "").splitlines()]
     return GitState(
         commit=commit,
         branch=_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD"),
         remote=without_credentials(_git(folder, "remote", "get-url", "origin") or ""),
-        diff="\n".join(filter(None, [changes, *names])),
+        # git apply skips what stands before the first change.
+        diff="".join(f"{part}\n" for part in [*names, changes] if part),
     )
 
 
@@ -152,4 +153,4 @@ def _git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
     except FileNotFoundError:  # no git on this machine
         return None
-    return done.stdout.decode(errors="replace").strip() or None if done.returncode == 0 else None
+    return done.stdout.decode(errors="replace").rstrip("\n") or None if done.returncode == 0 else None

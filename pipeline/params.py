@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import gymnasium
 from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ddpg.config import AgentConfig, Config, PositiveCount, TrainingConfig
-from ddpg.environment import UnsuitableEnvironmentError, prepare
+from ddpg.environment import UnsuitableEnvironmentError, make, prepare
 from ddpg.scaling import BoxScaler
 from ddpg.snapshots import StateGrid
 
@@ -63,7 +62,7 @@ class AnimateConfig(Config):
     """Agent steps between its frames."""
     gif_width: Annotated[int, Field(ge=64)]
     """Pixels."""
-    gif_frames: PositiveCount
+    gif_frames: Annotated[int, Field(ge=2)]
     """At most so many, evenly chosen."""
     rollout_episodes: PositiveCount
     """Evaluation episodes that are filmed."""
@@ -94,24 +93,22 @@ def load(path: Path = PARAMS_FILE) -> Params:
     """Reads and checks the file, and that its environment exists and suits the agent.
 
     Raises:
-        ParamsError: The file is missing, is no YAML, or holds values that are refused: all of them are listed.
+        ParamsError: The file is missing, is no YAML, or holds values that are refused: all of them are listed. The
+            environment is made only when the values are in order.
     """
     document = _read(path)
     problems = list(_missing(Params, document))
     try:
         params = Params.model_validate(document)
     except ValidationError as error:
-        problems += [_describe(details) for details in error.errors() if details["type"] != "missing"]
-    if not problems:
-        problems = list(_environment_problems(params))
+        problems += list(
+            dict.fromkeys(_describe(details) for details in error.errors() if not _is_missing_key(details))
+        )
+    else:
+        problems += list(_environment_problems(params))
     if problems:
         raise ParamsError("\n".join(f"{path.name}: {problem}" for problem in problems))
     return params
-
-
-def make_environment(config: EnvironmentConfig, **options: Any) -> Any:
-    """The configured environment; options, such as `render_mode`, come on top of its own."""
-    return gymnasium.make(config.id, **(config.kwargs | options))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -125,6 +122,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ParamsError(f"{path.name}: expected a mapping of sections, received {document!r}")
     return document
+
+
+def _is_missing_key(error: Mapping[str, Any]) -> bool:
+    """Whether `_missing` has said it; a list that is too short has a missing item, whose location is a number."""
+    return error["type"] == "missing" and isinstance(error["loc"][-1], str)
 
 
 def _missing(model: type[BaseModel], values: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -142,6 +144,10 @@ def _describe(error: Mapping[str, Any]) -> str:
     """One of pydantic's errors as `path: expected …, received …`."""
     location = error["loc"]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if error["type"] == "invalid_key" or location[-1] == "[key]":
+        return f"{path.removesuffix('.[key]')}: expected a name as key, received {error['input']!r}"
+    if error["type"] == "missing":
+        return f"{path}: expected {_expected(_schema_at(location))}, found nothing"
     if error["type"] == "value_error":
         reason = str(error["ctx"]["error"])
         # A check of a whole section names the key itself.
@@ -204,7 +210,7 @@ def _range(schema: dict[str, Any]) -> str:
 
 def _environment_problems(params: Params) -> Iterator[str]:
     try:
-        env = make_environment(params.environment)
+        env = make(params.environment.id, params.environment.kwargs)
     except Exception as error:  # Whatever an environment's constructor raises.
         received = f"{params.environment.id!r} ({error})"
         yield f"environment: expected an environment that Gymnasium can make, received {received}"

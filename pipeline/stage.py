@@ -9,18 +9,7 @@ from typing import NoReturn
 
 from pipeline.params import Params, ParamsError, load
 from pipeline.results import MissingResultError
-
-# For this process and its workers, before TensorFlow is loaded. One thread, no GPU and no oneDNN: for networks this
-# small they cost time, and results would depend on the machine's threads. The rest is for silence.
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-    "SDL_VIDEODRIVER": "dummy",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
+from pipeline.runtime import ENVIRONMENT
 
 
 def run(stage: Callable[[Params], None], description: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """What the evaluation found, in a few lines: `python -m pipeline.summary`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ def summarize(metrics: Mapping[str, Any]) -> list[str]:
     """The lines, from the contents of `results/evaluate/metrics.json`."""
     lines = [""]
     for name in ("best", "final"):
-        of_policy = metrics[name]
+        of_policy = {key: math.nan if value is None else value for key, value in metrics[name].items()}
         solved = f", solved by {of_policy['solved_share']:.0%} of the seeds" if "solved_share" in of_policy else ""
         lines.append(
             f"{name.capitalize()} policies: return {of_policy['return_iqm']:.2f} "

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from pipeline.lineage import complete_stages, params_of_results, project_root
 from pipeline.params import Params, ParamsError, load
-from pipeline.stage import ENVIRONMENT
+from pipeline.runtime import ENVIRONMENT
 from pipeline.tracking import TrackingError, record_missing
 
 

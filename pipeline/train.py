@@ -63,11 +63,13 @@ def train_seeds(params: Params) -> Iterator[tuple[int, "EpisodeRecord"]]:
         futures = {executor.submit(train_worker.train_seed, params, seed): seed for seed in params.seeds}
         missing = len(params.seeds) * params.train.n_episodes
         while missing:
+            _raise_failures(futures)
             try:
-                yield records.get(timeout=0.5)
-                missing -= 1
+                record = records.get(timeout=0.5)
             except queue.Empty:
-                _raise_failures(futures)
+                continue
+            missing -= 1
+            yield record
         wait(futures)
         _raise_failures(futures)
 
@@ -125,7 +127,8 @@ def summarize(episodes: pd.DataFrame) -> dict[str, float]:
     ):
         if episodes[column].notna().any():
             per_seed = by_seed[column].max() if "best" in name else by_seed[column].apply(_mean_of_last_10)
-            metrics[name] = interquartile_mean(per_seed)
+            # A seed that never learned was never validated, and has none.
+            metrics[name] = interquartile_mean(per_seed.dropna())
     return metrics
 
 

@@ -7,7 +7,7 @@ from multiprocessing.queues import Queue
 from typing import Any
 
 from pipeline import results
-from pipeline.params import Params, make_environment
+from pipeline.params import Params
 from pipeline.quiet import silent_stderr
 
 _records: "Queue[Any]"
@@ -29,10 +29,11 @@ def start(records: "Queue[Any]") -> None:
 def train_seed(params: Params, seed: int) -> None:
     """Trains one seed and writes its folder."""
     from ddpg.agent import DDPG
+    from ddpg.environment import make
     from ddpg.training import train
 
     parent = parent_process()
-    with make_environment(params.environment) as env:
+    with make(params.environment.id, params.environment.kwargs) as env:
         agent = DDPG(env, params.agent, seed=seed)
         for record in train(agent, params.train):
             _records.put((seed, record))

@@ -27,9 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     print(f"Open http://127.0.0.1:{port}/#/experiments/1/runs (or choose an experiment). Ctrl-C ends the server.")
     # One worker, and no executor of jobs, which this UI never starts.
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # The address is not on the command line, which everybody on the machine can read: it may hold a password.
+    environment = os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     try:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:

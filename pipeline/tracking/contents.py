@@ -153,7 +153,11 @@ def _outcome(best: Mapping[str, Any]) -> str:
 def _recipe(tags: Mapping[str, str]) -> str:
     if "git.commit" not in tags:
         return "Made by `dvc repro` outside any git commit."
-    changes = ", apply the artifact `git.diff`" if tags["git.dirty"] == "true" else ""
+    changes = (
+        ", apply the artifact `git.diff` (which names untracked files, but does not hold them)"
+        if tags["git.dirty"] == "true"
+        else ""
+    )
     return f"To reproduce it: `git checkout {tags['git.commit'][:10]}`{changes}, `dvc repro`."
 
 

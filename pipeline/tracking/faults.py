@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from urllib.parse import unquote
 
 from pipeline.tracking.location import tracking_uri
 
@@ -49,8 +50,15 @@ def reason(error: Exception) -> str:
 
 def without_secrets(text: str) -> str:
     """A text without the credentials of the tracker, whether they stand in its address or in the environment."""
-    address = tracking_uri().partition("://")[2].rpartition("@")[0]
-    secrets = (address, os.environ.get("MLFLOW_TRACKING_PASSWORD"), os.environ.get("MLFLOW_TRACKING_TOKEN"))
+    address, query = tracking_uri().partition("://")[2].rpartition("@")[0], tracking_uri().partition("?")[2]
+    password = unquote(address.partition(":")[2])
+    secrets = (
+        query,
+        address,
+        password,
+        os.environ.get("MLFLOW_TRACKING_PASSWORD"),
+        os.environ.get("MLFLOW_TRACKING_TOKEN"),
+    )
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     return re.sub(r"://[^/\s@]+@", "://***@", text)

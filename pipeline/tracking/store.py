@@ -210,9 +210,8 @@ class Store:
         stream = io.StringIO()
         YAML(pure=True).dump(self._params, stream)
         self.client.log_text(run, stream.getvalue(), "params.yaml")
-        for name in ("dvc.yaml", "dvc.lock"):
-            if (project / name).is_file():
-                self.client.log_artifact(run, str(project / name))
+        if (project / "dvc.yaml").is_file():
+            self.client.log_artifact(run, str(project / "dvc.yaml"))
 
     def _add_model(self, run: str, policy: Path, note: str) -> None:
         """Log the actor as a Keras model and register it; once, also if an interrupted recording is taken up."""

@@ -37,6 +37,8 @@ def test_refuses_a_batch_or_a_start_that_the_buffer_never_holds():
         AgentConfig(replay_buffer_size=10, replay_batch_size=11)
     with pytest.raises(ValidationError, match=r"less than replay_buffer_size \(10\)"):
         AgentConfig(replay_buffer_size=10, replay_batch_size=10, learning_starts=10)
+    with pytest.raises(ValidationError, match=r"less than replay_buffer_size \(10\), received 10"):
+        AgentConfig(replay_buffer_size=10, replay_batch_size=10)
 
 
 def test_takes_lists_and_compares_and_hashes_by_value():

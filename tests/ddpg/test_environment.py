@@ -68,7 +68,26 @@ def test_copies_are_independent():
         second.reset(seed=2)
         first.step(first.action_space.low)
         assert first.unwrapped is not second.unwrapped
-    assert copies(registered, 1)[0].render_mode is None
+
+
+class Uncopyable(gymnasium.Wrapper):
+    """Neither a copy nor its specification makes it again."""
+
+    def __init__(self, env, unknown):
+        super().__init__(env)
+        self.unknown = (i for i in unknown)
+
+
+def test_what_can_be_copied_keeps_its_changes_and_what_cannot_is_made_again_or_serves_alone():
+    changed = gymnasium.make("MountainCarContinuous-v0")
+    changed.unwrapped.power = 0.5
+    assert copies(changed, 1)[0].unwrapped.power == 0.5
+    with_handle = gymnasium.make("MountainCarContinuous-v0")
+    with_handle.unwrapped.handle = (i for i in ())
+    again = copies(with_handle, 2)
+    assert len({id(env.unwrapped) for env in [*again, with_handle]}) == 3
+    wrapped = Uncopyable(gymnasium.make("MountainCarContinuous-v0"), [1])
+    assert copies(wrapped, 5) == [wrapped]
 
 
 def test_an_environment_that_cannot_be_copied_serves_alone():

@@ -41,6 +41,12 @@ def test_description_survives_a_file(tmp_path):
     assert again.config == config
     assert again.observations.low.tolist() == [-1.2, -np.inf]
     assert again.actions.high.tolist() == [1.0]
+    largest = float(np.finfo(np.float32).max)
+    unusual = BoxScaler([0, -largest, 3, -np.inf], [np.inf, largest, 3, 1])
+    write_description(tmp_path, Description(config, unusual, ACTIONS))
+    again = read_description(tmp_path)
+    np.testing.assert_array_equal(again.observations.low, unusual.low)
+    np.testing.assert_array_equal(again.observations.high, unusual.high)
 
 
 def test_names_what_is_missing_or_damaged(tmp_path):

@@ -23,3 +23,12 @@ def test_unbounded_dimensions_pass_unchanged():
 
 def test_gives_single_precision():
     assert BoxScaler([0], [1]).scale(np.array([0.5])).dtype == np.float32
+
+
+def test_no_bound_is_passed_by_rounding():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        low, high = np.sort(rng.normal(size=(2, 3)), axis=0).astype(np.float32)
+        scaler = BoxScaler(low, high)
+        assert (scaler.unscale(np.full(3, -1.0)) >= low).all()
+        assert (scaler.unscale(np.full(3, 1.0)) <= high).all()

@@ -161,6 +161,21 @@ def test_without_validation_the_test_decides():
     assert agent.best.score == max(record.test_return for record in records[1:])
 
 
+def test_without_test_or_validation_no_policy_is_the_best():
+    agent = small_agent()
+    records = run(agent, n_validation_episodes=0, run_tests=False)
+    assert agent.n_updates > 0
+    assert agent.best is None
+    assert not any(record.is_best for record in records)
+
+
+def test_snapshots_on_another_grid_are_refused():
+    agent = small_agent()
+    run(agent, gen_q_a_frames_every_n_steps=5, grid=GridConfig(n_cells=2, n_actions=2))
+    with pytest.raises(ValueError, match="grid: expected that of the snapshots"):
+        run(agent, gen_q_a_frames_every_n_steps=5, grid=GridConfig(n_cells=3, n_actions=2))
+
+
 def test_tests_can_be_left_out():
     agent = small_agent()
     assert all(math.isnan(record.test_return) for record in run(agent, run_tests=False))

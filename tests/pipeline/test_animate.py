@@ -63,6 +63,15 @@ def test_draws_all_files_twice_the_same(evaluated):
     assert {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()} == kept
 
 
+def test_without_tests_the_curves_show_what_there_is(evaluated, monkeypatch):
+    table = pd.read_csv(results.TRAIN / "episodes.csv").assign(test_return=np.nan)
+    table.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
+    drawn = []
+    monkeypatch.setattr("pipeline.animate.draw_learning_curves", lambda *arguments: drawn.append(arguments[-1]))
+    animate(params())
+    assert drawn == ["training_return"]
+
+
 def test_refuses_a_recording_from_other_start_states(evaluated):
     with pytest.raises(ValueError, match="another environment, from another seed"):
         animate(params(evaluate={"seed": 5}))

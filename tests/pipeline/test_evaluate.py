@@ -22,6 +22,7 @@ TRAINING = pd.DataFrame(
         "environment_steps": [100, 200, 300] * 2,
         "validation_return": [np.nan, 95, 97, np.nan, 20, 30],
         "test_return": [1, 91, 99, 92, 93, 94],
+        "training_return": [1.0] * 6,
         "reached_goal": [True, True, False] * 2,
     }
 )

@@ -151,3 +151,22 @@ def test_the_locked_parameters_are_those_of_the_results() -> None:
     lock = {"stages": {"train": {"params": {"params.yaml": {"seeds": [3], "train.n_episodes": 50}}}}}
     assert params_of_results(params, lock) == {"seeds": [3], "train": {"n_episodes": 50, "workers": 2}}
     assert params["seeds"] == [1, 2]
+
+
+def test_a_diff_applies_to_its_commit(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", *arguments], cwd=tmp_path, check=True
+        )
+
+    git("init", "--quiet")
+    file = tmp_path / "code.py"
+    file.write_text("first\n\nlast\n\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "x")
+    file.write_text("changed\n\nlast\n\n")
+    (tmp_path / "new.py").write_text("")
+    (tmp_path / "git.diff").write_text(git_state(tmp_path).diff)
+    git("checkout", "--quiet", "code.py")
+    git("apply", "git.diff")
+    assert file.read_text() == "changed\n\nlast\n\n"

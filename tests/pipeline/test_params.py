@@ -53,7 +53,19 @@ def test_the_projects_own_file_is_accepted_and_read_whole():
             {"train": {"grid": DEFAULTS["train"]["grid"] | {"x_dimension": 7}}},
             "train.grid.x_dimension: expected a number in [0, 1], received 7",
         ),
-        ({"train": {"grid": {}}}, "train.grid.n_cells: expected a whole number of at least 1, found nothing"),
+        (
+            {"agent": {"hidden_layer_sizes_critic": [[16, 32]]}},
+            "agent.hidden_layer_sizes_critic[1]: expected a list, not empty, each a whole number of at least 1, "
+            "found nothing",
+        ),
+        ({"agent": {1: 2}}, "agent[1]: expected a name as key, received 1"),
+        ({"environment": {"kwargs": {1: 2}}}, "environment.kwargs[1]: expected a name as key, received 1"),
+        ({"animate": {"gif_frames": 1}}, "animate.gif_frames: expected a whole number of at least 2, received 1"),
+        (
+            {"train": {"grid": DEFAULTS["train"]["grid"] | {"x_limits": [0.0, float("inf")]}}},
+            "train.grid.x_limits[1]: expected a number, received inf",
+        ),
+        ({"train": {"grid": {}}}, "train.grid.n_cells: expected a whole number of at least 2, found nothing"),
     ],
 )
 def test_says_where_what_was_expected_and_what_received(tmp_path, changes, expected):

@@ -37,6 +37,10 @@ def test_leaves_out_what_an_environment_without_threshold_has_not():
     assert "solve" not in text
 
 
+def test_shows_what_is_no_number_as_such():
+    assert "return nan" in "\n".join(summarize(metrics(best=OF_POLICIES | {"return_iqm": None})))
+
+
 def test_nothing_evaluated_is_status_1(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([]) == 1
