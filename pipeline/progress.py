@@ -2,13 +2,11 @@
 
 import math
 import sys
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from tqdm import tqdm
-
-if TYPE_CHECKING:
-    from ddpg.training import EpisodeRecord
 
 
 class SeedProgress:
@@ -32,13 +30,14 @@ class SeedProgress:
         for bar in self.bars.values():
             bar.close()
 
-    def advance(self, seed: int, record: "EpisodeRecord") -> None:
-        """Shows one more episode of a seed."""
-        returns = {"test": record.test_return, "validation": record.validation_return}
+    def advance(self, seed: int, record: Mapping[str, Any]) -> None:
+        """Shows one more episode of a seed, given the fields of its `EpisodeRecord`."""
+        episode = record["episode"]
+        returns = {"test": record["test_return"], "validation": record["validation_return"]}
         state = ", ".join(f"{name} return {value:.1f}" for name, value in returns.items() if not math.isnan(value))
         if not sys.stderr.isatty():
-            if record.episode % self.every == 0 or record.episode == self.n_episodes:
-                print(f"seed {seed}: episode {record.episode}/{self.n_episodes}, {state}", file=sys.stderr, flush=True)
+            if episode % self.every == 0 or episode == self.n_episodes:
+                print(f"seed {seed}: episode {episode}/{self.n_episodes}, {state}", file=sys.stderr, flush=True)
             return
         if seed not in self.bars:
             self.bars[seed] = tqdm(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -19,9 +19,6 @@ from pipeline.params import Params
 from pipeline.progress import SeedProgress
 from pipeline.tracking import LiveTraining
 
-if TYPE_CHECKING:
-    from ddpg.training import EpisodeRecord
-
 
 def train(params: Params) -> None:
     """Trains all seeds, writes the stage's results and records them."""
@@ -30,8 +27,8 @@ def train(params: Params) -> None:
     rows: list[dict[str, Any]] = []
     with LiveTraining(params.model_dump(mode="json")) as tracker, SeedProgress(params.train.n_episodes) as progress:
         for seed, record in train_seeds(params):
-            rows.append({"seed": seed, **record._asdict()})
-            tracker.log_episode(seed, record._asdict())
+            rows.append({"seed": seed, **record})
+            tracker.log_episode(seed, record)
             progress.advance(seed, record)
         episodes = in_order_of(params.seeds, rows)
         episodes.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
@@ -46,8 +43,8 @@ def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.Data
     return pd.DataFrame([row for seed in seeds for row in rows if row["seed"] == seed])
 
 
-def train_seeds(params: Params) -> Iterator[tuple[int, "EpisodeRecord"]]:
-    """Trains the seeds in worker processes; yields (seed, record) as episodes end.
+def train_seeds(params: Params) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Trains the seeds in worker processes; yields (seed, fields of an `EpisodeRecord`) as episodes end.
 
     Raises:
         RuntimeError: A worker died; the message says what may have ended it.

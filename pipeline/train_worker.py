@@ -14,7 +14,7 @@ _records: "Queue[Any]"
 
 
 def start(records: "Queue[Any]") -> None:
-    """Prepares the process; `records` takes (seed, EpisodeRecord) as episodes end."""
+    """Prepares the process; `records` takes (seed, fields of an `EpisodeRecord`) as episodes end."""
     global _records  # noqa: PLW0603 (a process has one parent)
     _records = records
     # Ctrl-C reaches the whole process group; the parent ends its workers.
@@ -36,7 +36,8 @@ def train_seed(params: Params, seed: int) -> None:
     with make(params.environment.id, params.environment.kwargs) as env:
         agent = DDPG(env, params.agent, seed=seed)
         for record in train(agent, params.train):
-            _records.put((seed, record))
+            # A mapping: to unpickle a record, the parent would have to load TensorFlow.
+            _records.put((seed, record._asdict()))
             if parent is not None and not parent.is_alive():
                 os._exit(1)  # an exception would only end this seed, not the process
     folder = results.seed_folder(seed)

@@ -1,5 +1,4 @@
 import math
-from types import SimpleNamespace
 
 from pipeline.progress import SeedProgress
 
@@ -10,7 +9,7 @@ def show(capsys, monkeypatch, terminal):
         for episode in range(1, 13):
             for seed in (4, 7):
                 validation = math.nan if episode < 3 else 2.0
-                record = SimpleNamespace(episode=episode, test_return=1.0, validation_return=validation)
+                record = {"episode": episode, "test_return": 1.0, "validation_return": validation}
                 progress.advance(seed, record)
     return capsys.readouterr().err
 

@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import sys
 
 import numpy as np
 import pandas as pd
@@ -45,12 +46,14 @@ def project(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_seed(project):
+    tensorflow_before = sys.modules.get("tensorflow")
     train(params(seeds=[2, 3], train={"workers": 2}))
     tables = pd.read_csv("results/train/episodes.csv")
     assert tables["seed"].tolist() == [2, 2, 2, 3, 3, 3]
     assert tables["episode"].tolist() == [1, 2, 3] * 2
     assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (2, 3) for episode in (1, 2, 3)]
     assert Untracked.last.finished
+    assert sys.modules.get("tensorflow") is tensorflow_before
     for seed in (2, 3):
         history = TrainingHistory.load(results.seed_folder(seed) / "history.npz")
         assert [episode.score for episode in history.training_episodes] == pytest.approx(
