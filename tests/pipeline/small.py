@@ -22,7 +22,7 @@ CHANGES = {
     },
     "train": {"n_episodes": 3, "action_repeat": 60, "n_validation_episodes": 2, "gen_q_a_frames_every_n_steps": 10},
     "evaluate": {"n_episodes": 3, "n_bootstrap_samples": 50},
-    "animate": {"rollout_episodes": 1, "gif_frames": 4},
+    "animate": {"every_n_steps": 10, "rollout_episodes": 1, "gif_frames": 4},
 }
 
 

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,9 @@ def test_an_environment_that_raises_ends_the_stage_with_the_seeds_name_and_no_pr
         train(broken)
     assert error.value.__notes__ == ["while training seed 7"]
     assert Untracked.last.error is ZeroDivisionError
+    deadline = time.monotonic() + 5
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)  # the executor may be collecting its processes still
     assert not multiprocessing.active_children()
 
 
