@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from ddpg.scaling import BoxScaler
 FORMAT_VERSION = 1
 BATCH_NORM_EPSILON = 1e-3
 """Keras' default."""
+
+Array = NDArray[np.float32]
 
 
 class Description(NamedTuple):
@@ -39,27 +41,28 @@ class Policy:
     def __init__(
         self,
         description: Description,
-        weights: Sequence[NDArray[np.float32]],
-        statistics: Sequence[NDArray[np.float32]] = (),
+        weights: Sequence[Array],
+        statistics: Sequence[Array] = (),
     ) -> None:
         self.config, self.observations, self.actions = description
         self._hidden: list[tuple[Any, ...]] = []
         arrays, moments = iter(weights), iter(statistics)
         for _ in self.config.hidden_layer_sizes_actor:
             kernel_and_bias = next(arrays), next(arrays)
-            norm = _batch_norm_as_scale_and_shift(arrays, moments) if self.config.bn_momentum_actor else ()
+            norm: tuple[Array, ...] = ()
+            if self.config.bn_momentum_actor:
+                norm = batch_norm_as_scale_and_shift(next(arrays), next(arrays), next(moments), next(moments))
             self._hidden.append((*kernel_and_bias, *norm))
         self._output = next(arrays), next(arrays)
 
-    def __call__(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+    def __call__(self, observations: NDArray[Any]) -> Array:
         """Actions of shape (..., action size) for observations of shape (..., observation size)."""
         return self.actions.unscale(self.scaled(self.observations.scale(observations)))
 
-    def scaled(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scaled(self, x: Array) -> Array:
         """The same in the networks' units, [-1, 1]."""
         for kernel, bias, *batch_norm in self._hidden:
-            x = x @ kernel + bias
-            x = np.maximum(x, self.config.relu_alpha_actor * x)
+            x = leaky_relu(x @ kernel + bias, self.config.relu_alpha_actor)
             if batch_norm:
                 x = x * batch_norm[0] + batch_norm[1]
         kernel, bias = self._output
@@ -76,46 +79,71 @@ class Policy:
             ValueError: The files are damaged or of another kind; the message names the file.
         """
         description = read_description(folder)
-        path = Path(folder) / "actor.weights.h5"
-        try:
-            with h5py.File(path, "r") as file:
-                weights, statistics = [], []
-                for i in range(len(description.config.hidden_layer_sizes_actor) + 1):
-                    weights += _keras_variables(file, "dense" if i == 0 else f"dense_{i}")
-                    if description.config.bn_momentum_actor and i < len(description.config.hidden_layer_sizes_actor):
-                        name = "batch_normalization" if i == 0 else f"batch_normalization_{i}"
-                        gamma, beta, mean, variance = _keras_variables(file, name)
-                        weights += [gamma, beta]
-                        statistics += [mean, variance]
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{path}: expected a saved agent's weights, found no file") from None
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: expected the weights of the configured actor ({error})") from error
-        _require_shapes(path, description, weights)
+        config, observations, actions = description
+        sizes = [observations.low.size, *config.hidden_layer_sizes_actor, actions.low.size]
+        n_norms = len(config.hidden_layer_sizes_actor) if config.bn_momentum_actor else 0
+        saved = read_network(folder, "actor", list(itertools.pairwise(sizes)), n_norms)
+        weights: list[Array] = []
+        statistics: list[Array] = []
+        for layer, norm in itertools.zip_longest(saved.dense, saved.norms, fillvalue=()):
+            weights += [*layer, *norm[:2]]
+            statistics += norm[2:]
         return cls(description, weights, statistics)
 
 
-def _batch_norm_as_scale_and_shift(
-    arrays: Iterator[NDArray[np.float32]], moments: Iterator[NDArray[np.float32]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    gamma, beta, mean, variance = next(arrays), next(arrays), next(moments), next(moments)
+class SavedNetwork(NamedTuple):
+    """The arrays of a network's layers, in the order of its file."""
+
+    dense: list[tuple[Array, ...]]
+    """Kernel and bias of each."""
+    norms: list[tuple[Array, ...]]
+    """Scale, shift, mean and variance of each batch normalisation."""
+
+
+def read_network(folder: Path, name: str, kernel_shapes: list[tuple[int, int]], n_norms: int) -> SavedNetwork:
+    """Reads a network that `DDPG.save` wrote.
+
+    Args:
+        folder: Where it was saved.
+        name: Such as actor.
+        kernel_shapes: Those its dense layers must have, in the order of the file.
+        n_norms: Its batch normalisations.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged or of another kind; the message names it.
+    """
+    path = Path(folder) / f"{name}.weights.h5"
+    try:
+        with h5py.File(path, "r") as file:
+            dense = [_layer(file, "dense", i, 2) for i in range(len(kernel_shapes))]
+            norms = [_layer(file, "batch_normalization", i, 4) for i in range(n_norms)]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: expected a saved agent's weights, found no file") from None
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: expected the weights of the configured {name} ({error})") from error
+    received = [kernel.shape for kernel, _ in dense]
+    if received != kernel_shapes:
+        raise ValueError(f"{path}: expected kernels of shape {kernel_shapes}, received {received}")
+    return SavedNetwork(dense, norms)
+
+
+def _layer(file: h5py.File, kind: str, i: int, n_arrays: int) -> tuple[Array, ...]:
+    """A layer's arrays. Keras names layers in its file by class and order, whatever they are called in the model."""
+    group = file[f"layers/{kind}_{i}/vars" if i else f"layers/{kind}/vars"]
+    return tuple(np.asarray(group[str(j)]) for j in range(n_arrays))
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """The rectifier with a slope in [0, 1] for negative input."""
+    rectified: Array = np.maximum(x, slope * x)
+    return rectified
+
+
+def batch_norm_as_scale_and_shift(gamma: Array, beta: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+    """What batch normalisation multiplies by and adds once its moments are fixed."""
     scale = gamma / np.sqrt(variance + np.float32(BATCH_NORM_EPSILON))
     return scale, beta - mean * scale
-
-
-def _keras_variables(file: h5py.File, layer: str) -> list[NDArray[np.float32]]:
-    """A layer's arrays. Keras names layers in its file by class and order, whatever they are called in the model."""
-    group = file[f"layers/{layer}/vars"]
-    return [np.asarray(group[str(i)]) for i in range(len(group))]
-
-
-def _require_shapes(path: Path, description: Description, weights: Sequence[NDArray[np.float32]]) -> None:
-    config = description.config
-    sizes = [description.observations.low.size, *config.hidden_layer_sizes_actor, description.actions.low.size]
-    expected = list(itertools.pairwise(sizes))
-    received = [array.shape for array in weights if array.ndim == 2]
-    if received != expected:
-        raise ValueError(f"{path}: expected kernels of shape {expected}, received {received}")
 
 
 def write_description(folder: Path, description: Description) -> None:

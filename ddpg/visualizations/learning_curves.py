@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ddpg.statistics import bootstrap_interquartile_mean
+from ddpg.visualizations.figure import new_figure, require_figure_suffix, write_figure
 from ddpg.visualizations.panels import TEST_COLOUR, show_number
-from ddpg.visualizations.video import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,47 +23,103 @@ def draw_learning_curves(
     path: Path,
     reward_threshold: float | None = None,
     measure: Measure = "test_return",
+    *,
+    confidence_level: float = 0.95,
+    n_bootstrap_samples: int = 2000,
+    rng: np.random.Generator | None = None,
 ) -> None:
-    """Writes a PNG of returns by episode: every seed, their median, and the band between their quartiles.
+    """Writes a PNG or SVG of returns by episode, with a line where the environment is solved; see `draw_group`.
 
     Args:
-        episodes: A row for each seed and episode, with columns `seed`, `episode` and the measure. Rows without a
-            number are left out; so the median is over the seeds that have one.
-        path: Ends in `.png`.
+        episodes: A row for each seed and episode, with columns `seed`, `episode`, `is_best` and the measure. Rows
+            without a number are left out; so the mean is over the seeds that have one.
+        path: Ends in `.png` or `.svg`.
         reward_threshold: Return from which the environment counts as solved.
         measure: The column drawn.
+        confidence_level: Of the band, such as 0.95.
+        n_bootstrap_samples: Resamples of the seeds behind the band.
+        rng: Source of the resamples; `None`: one of seed 0.
 
     Raises:
         ValueError: A column is missing, none of its values is a number, or the path has another suffix.
     """
-    if path.suffix != ".png":
-        raise ValueError(f"{path}: expected the suffix .png, received {path.suffix!r}")
-    missing = {"seed", "episode", measure} - set(episodes.columns)
+    require_figure_suffix(path)
+    missing = {"seed", "episode", "is_best", measure} - set(episodes.columns)
     if missing:
         raise ValueError(f"episodes: expected the columns {sorted(missing)} too, received {list(episodes.columns)}")
-    returns = episodes.pivot(index="episode", columns="seed", values=measure).astype(float).dropna(how="all")
-    if returns.empty:
+    if episodes[measure].isna().all():
         raise ValueError(f"episodes: expected numbers in {measure}, received none")
-    with replacing(path) as temporary:
-        # Without the version of Matplotlib, the same curves are the same bytes.
-        _draw(returns, reward_threshold, measure).savefig(temporary, format="png", metadata={"Software": None})
-
-
-def _draw(returns: "pd.DataFrame", reward_threshold: float | None, measure: str) -> Figure:
-    """The curves of a frame with a row for each episode and a column for each seed."""
-    figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 5)
     axes = figure.add_subplot()
-    seeds = "1 seed" if returns.shape[1] == 1 else f"{returns.shape[1]} seeds"
+    draw_group(axes, episodes, measure, confidence_level, n_bootstrap_samples, rng or np.random.default_rng(0))
+    _finish(figure, axes, reward_threshold, measure)
+    write_figure(figure, path)
+
+
+def draw_group(
+    axes: Axes,
+    episodes: "pd.DataFrame",
+    measure: Measure,
+    confidence_level: float,
+    n_bootstrap_samples: int,
+    rng: np.random.Generator,
+    *,
+    colour: str = TEST_COLOUR,
+    name: str = "",
+) -> None:
+    """Draws seeds that belong together: each faintly, with a star at its best checkpoint, and what they have in common.
+
+    That is their interquartile mean at each episode, with a band of its percentile bootstrap interval; one seed is
+    drawn alone. See `ddpg.statistics`.
+
+    Args:
+        axes: Where to.
+        episodes: As for `draw_learning_curves`, as are the next arguments.
+        measure: The column drawn.
+        confidence_level: Of the band.
+        n_bootstrap_samples: Resamples of the seeds behind the band.
+        rng: Source of the resamples.
+        colour: Of all that is drawn.
+        name: Of the group, in the legend.
+    """
+    label = f"{name}: {{}}" if name else "{}"
+    drawn = episodes.dropna(subset=[measure])
+    returns = drawn.pivot(index="episode", columns="seed", values=measure).astype(float)
+    alone = returns.shape[1] == 1
+    width, opacity = (2.2, 1.0) if alone else (0.9, 0.4)
     for i, seed in enumerate(returns):
         curve = returns[seed].dropna()
-        label = "one seed" if i == 0 else None
-        axes.plot(curve.index, curve, color="0.72", linewidth=0.9, marker=".", markersize=3, label=label)
-    low, median, high = (returns.quantile(share, axis=1) for share in (0.25, 0.5, 0.75))
-    axes.fill_between(
-        returns.index, low, high, color=TEST_COLOUR, alpha=0.25, linewidth=0, label="between the quartiles"
-    )
-    axes.plot(returns.index, median, color=TEST_COLOUR, linewidth=2.2, marker=".", label=f"median of {seeds}")
+        text = label.format(f"seed {seed}" if alone else "one seed") if i == 0 else None
+        axes.plot(curve.index, curve, color=colour, linewidth=width, alpha=opacity, label=text)
+    if not alone:
+        intervals = [
+            bootstrap_interquartile_mean(row.dropna(), confidence_level, n_bootstrap_samples, rng)
+            for _, row in returns.iterrows()
+        ]
+        means, lows, highs = np.transpose(intervals)
+        text = label.format(f"{100 * confidence_level:g} % bootstrap interval")
+        axes.fill_between(returns.index, lows, highs, color=colour, alpha=0.25, linewidth=0, label=text)
+        text = label.format(f"interquartile mean of {returns.shape[1]} seeds")
+        axes.plot(returns.index, means, color=colour, linewidth=2.2, label=text)
+    best = drawn[drawn["is_best"].astype(bool)].groupby("seed").tail(1)
+    if not best.empty:
+        text = label.format("best checkpoint")
+        axes.plot(
+            best["episode"],
+            best[measure],
+            color=colour,
+            linestyle="",
+            marker="*",
+            markersize=11,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            label=text,
+            zorder=3,
+        )
+
+
+def _finish(figure: Figure, axes: Axes, reward_threshold: float | None, measure: Measure) -> None:
+    """Adds what all groups share: the solved line, axes and legend."""
     if reward_threshold is not None:
         label = f"solved ({show_number(reward_threshold)})"
         axes.axhline(reward_threshold, color="0.35", linestyle="--", linewidth=1.2, label=label)
@@ -71,5 +129,4 @@ def _draw(returns: "pd.DataFrame", reward_threshold: float | None, measure: str)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=11)
-    return figure
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=11)

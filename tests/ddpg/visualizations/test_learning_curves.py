@@ -3,58 +3,94 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from matplotlib.axes import Axes
 
+from ddpg.statistics import bootstrap_interquartile_mean
 from ddpg.visualizations import draw_learning_curves
-from ddpg.visualizations.learning_curves import _draw
+from ddpg.visualizations.figure import new_figure
+from ddpg.visualizations.learning_curves import draw_group
 
 
 @pytest.fixture
 def episodes() -> pd.DataFrame:
-    """Three seeds of three episodes; the median test returns are 0, 2 and 8."""
+    """Four seeds of three episodes; the interquartile mean of the test returns is 1, 2.5 and (of three seeds) 8."""
     return pd.DataFrame(
         {
-            "seed": [0, 0, 0, 1, 1, 1, 2, 2, 2],
-            "episode": [1, 2, 3] * 3,
+            "seed": [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3],
+            "episode": [1, 2, 3] * 4,
+            "is_best": [True, True, False, False, False, True, True, False, True, False, False, False],
             "training_return": 0.0,
-            "test_return": [-5.0, 2.0, 8.0, 0.0, -100.0, 9.0, 1.0, 3.0, np.nan],
+            "test_return": [-5.0, 2.0, 8.0, 0.0, -100.0, 9.0, 2.0, 3.0, np.nan, 200.0, 100.0, 7.0],
             "validation_return": np.nan,
             "other": "x",
         }
     )
 
 
-def test_a_png_with_the_same_bytes(episodes: pd.DataFrame, tmp_path: Path) -> None:
-    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+def draw(episodes: pd.DataFrame, **options: str) -> Axes:
+    axes = new_figure(4, 3).add_subplot()
+    draw_group(axes, episodes, "test_return", 0.9, 50, np.random.default_rng(1), **options)
+    return axes
+
+
+def test_every_seed_the_interquartile_mean_and_the_best_checkpoints(episodes: pd.DataFrame) -> None:
+    *seeds, mean, best = draw(episodes).lines
+    drawn = [np.asarray(seed.get_ydata()).tolist() for seed in seeds]
+    assert drawn == [[-5, 2, 8], [0, -100, 9], [2, 3], [200, 100, 7]]
+    assert np.asarray(mean.get_xdata()).tolist() == [1, 2, 3]
+    assert np.asarray(mean.get_ydata()).tolist() == [1, 2.5, 8]
+    # The last of a seed that has a test return; the fourth has none.
+    assert np.asarray(best.get_xydata()).tolist() == [[2, 2], [3, 9], [1, 2]]
+
+
+def test_the_band_is_the_bootstrap_interval_at_each_episode(episodes: pd.DataFrame) -> None:
+    (band,) = draw(episodes).collections
+    rng = np.random.default_rng(1)
+    first = bootstrap_interquartile_mean([-5, 0, 2, 200], 0.9, 50, rng)
+    ys = band.get_paths()[0].vertices
+    edges = np.asarray(ys)[np.asarray(ys)[:, 0] == 1, 1]
+    assert (edges.min(), edges.max()) == (first.low, first.high)
+
+
+def test_a_seed_alone_is_just_its_curve(episodes: pd.DataFrame) -> None:
+    axes = draw(episodes[episodes["seed"] == 1])
+    curve, best = axes.lines
+    assert np.asarray(curve.get_ydata()).tolist() == [0, -100, 9]
+    assert curve.get_label() == "seed 1"
+    assert np.asarray(best.get_xydata()).tolist() == [[3, 9]]
+    assert not axes.collections
+
+
+def test_a_named_group_has_its_colour_and_name(episodes: pd.DataFrame) -> None:
+    axes = draw(episodes, colour="#123456", name="main")
+    assert {line.get_color() for line in axes.lines} == {"#123456"}
+    assert "main: interquartile mean of 4 seeds" in axes.get_legend_handles_labels()[1]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_same_curves_are_the_same_bytes(episodes: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
+    paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
     for path in paths:
-        draw_learning_curves(episodes, path, reward_threshold=5)
+        draw_learning_curves(episodes, path, reward_threshold=5, rng=np.random.default_rng(3))
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    with Image.open(paths[0]) as image:
-        assert image.size == (1080, 600)
-        assert not {"Software", "Date"} & set(image.info)
     assert sorted(tmp_path.iterdir()) == paths
 
 
-def test_every_seed_the_median_and_the_threshold(episodes: pd.DataFrame) -> None:
-    returns = episodes.pivot(index="episode", columns="seed", values="test_return")
-    *seeds, median, threshold = _draw(returns, 5, "test_return").axes[0].lines
-    assert [np.asarray(seed.get_ydata()).tolist() for seed in seeds] == [[-5, 2, 8], [0, -100, 9], [1, 3]]
-    assert np.asarray(median.get_xdata()).tolist() == [1, 2, 3]
-    assert np.asarray(median.get_ydata()).tolist() == [0, 2, 8.5]
-    assert np.asarray(threshold.get_ydata()).tolist() == [5, 5]
-
-
-def test_the_measure_can_be_another(episodes: pd.DataFrame, tmp_path: Path) -> None:
-    draw_learning_curves(episodes, tmp_path / "test.png")
-    draw_learning_curves(episodes, tmp_path / "training.png", measure="training_return")
-    assert (tmp_path / "test.png").read_bytes() != (tmp_path / "training.png").read_bytes()
+def test_the_measure_and_the_threshold_are_drawn(episodes: pd.DataFrame, tmp_path: Path) -> None:
+    draw_learning_curves(episodes, tmp_path / "test.svg", 90)
+    draw_learning_curves(episodes, tmp_path / "training.svg", measure="training_return")
+    test, training = ((tmp_path / f"{name}.svg").read_text() for name in ("test", "training"))
+    assert "<!-- solved (90) -->" in test
+    assert "<!-- test return -->" in test
+    assert "solved" not in training
+    assert "<!-- training return -->" in training
 
 
 def test_refused_arguments(episodes: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected numbers in validation_return, received none"):
         draw_learning_curves(episodes, tmp_path / "a.png", measure="validation_return")
-    with pytest.raises(ValueError, match=r"expected the columns \['seed'\] too, received"):
-        draw_learning_curves(episodes.drop(columns="seed"), tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"expected the suffix \.png, received '\.jpg'"):
+    with pytest.raises(ValueError, match=r"expected the columns \['is_best', 'seed'\] too, received"):
+        draw_learning_curves(episodes.drop(columns=["seed", "is_best"]), tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"expected the suffix \.png or \.svg, received '\.jpg'"):
         draw_learning_curves(episodes, tmp_path / "a.jpg")
     assert not list(tmp_path.iterdir())
