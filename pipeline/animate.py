@@ -1,71 +1,99 @@
 """The animate stage: pictures of the median seed's training and of its policy at work, into `results/animate/`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from tqdm import tqdm
 
-from ddpg.environment import dimension_names, make
-from ddpg.history import TrainingHistory, load_episodes
-from ddpg.seeding import Stream, episode_seed
+from ddpg.action_value import ActionValue
+from ddpg.environment import make
+from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
+from ddpg.policy import Policy
+from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.visualizations import (
     draw_learning_curves,
+    draw_phase_portrait,
     draw_poster,
     render_rollout,
-    render_training,
-    select_snapshots,
-    write_gif,
     write_mp4,
+    write_training_animation,
 )
 from ddpg.visualizations.learning_curves import Measure
-from ddpg.visualizations.video import Frame
 from pipeline import results, stage, tracking
 from pipeline.params import Params
 
 MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
 """What the learning curves show: the first that there is."""
+POLICY = results.EVALUATE / "policy"
 
 
 def animate(params: Params) -> None:
     """Draws all pictures and records them."""
     seed = results.read_json(results.require(results.EVALUATE / "metrics.json", "evaluate"))["median_seed"]
     history = TrainingHistory.load(results.require(results.seed_folder(seed) / "history.npz", "train"))
+    training = pd.read_csv(results.require(results.TRAIN / "episodes.csv", "train"))
+    episodes = load_episodes(results.require(results.EVALUATE / "trajectories.npz", "evaluate"))
+    results.require(POLICY, "evaluate")
     results.ANIMATE.mkdir(parents=True, exist_ok=True)
 
-    every_n_steps = params.animate.every_n_steps
-    n_frames = len(select_snapshots(history, every_n_steps))
-    frames = _with_progress(render_training(history, every_n_steps), "training.mp4", n_frames)
-    write_mp4(frames, results.ANIMATE / "training.mp4", params.animate.fps)
-    frames = _with_progress(render_training(history, every_n_steps), "training.gif", n_frames)
-    write_gif(
-        frames,
-        results.ANIMATE / "training.gif",
-        params.animate.fps,
-        params.animate.gif_width,
-        params.animate.gif_frames,
-    )
-    frames = _with_progress(film_policy(params), "rollout.mp4", None)
-    write_mp4(frames, results.ANIMATE / "rollout.mp4", params.animate.rollout_fps)
+    for name in ("training.mp4", "training.gif"):
+        write_training_animation(
+            history,
+            results.ANIMATE / name,
+            params.animate.fps,
+            params.animate.every_n_steps,
+            gif_width=params.animate.gif_width,
+            gif_frames=params.animate.gif_frames,
+        )
     draw_poster(history, results.ANIMATE / "poster.png")
-    training = pd.read_csv(results.require(results.TRAIN / "episodes.csv", "train"))
-    measure = next(name for name in MEASURES if training[name].notna().any())
-    draw_learning_curves(training, results.ANIMATE / "learning_curves.png", history.reward_threshold, measure)
+    film_policy(params, episodes)
+    draw_policy(params, episodes, history.grid)
+    draw_learning_curves(
+        training,
+        results.ANIMATE / "learning_curves.png",
+        history.reward_threshold,
+        next(measure for measure in MEASURES if training[measure].notna().any()),
+        rng=generator(params.evaluate.seed, Stream.BOOTSTRAP),
+    )
     tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
 
 
-def film_policy(params: Params) -> Iterator[Frame]:
-    """The first evaluation episodes of the median seed's best policy, in the environment's own rendering."""
-    episodes = load_episodes(results.require(results.EVALUATE / "trajectories.npz", "evaluate"))
-    episodes = episodes[: params.animate.rollout_episodes]
-    seeds = [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(episodes))]
-    with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
-        _, action_names = dimension_names(env)
-        yield from render_rollout(env, episodes, seeds, params.train.action_repeat, action_names)
+def film_policy(params: Params, episodes: Sequence[EpisodeHistory]) -> None:
+    """The first evaluation episodes of the median seed's best policy, side by side in the environment's pictures."""
+    filmed = episodes[: params.animate.rollout_episodes]
+    seeds = [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(filmed))]
+    frames = render_rollout(
+        partial(make, params.environment.id, params.environment.kwargs, render_mode="rgb_array"),
+        filmed,
+        seeds,
+        params.train.action_repeat,
+        action_value=ActionValue.load(POLICY),
+        frames_at_end=params.animate.rollout_fps // 2,
+    )
+    # As many as the longest episode has steps, its first state, and its last again and again.
+    n_frames = max(episode.environment_steps for episode in filmed) + 1 + params.animate.rollout_fps // 2
+    write_mp4(
+        tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None),
+        results.ANIMATE / "rollout.mp4",
+        params.animate.rollout_fps,
+    )
 
 
-def _with_progress(frames: Iterable[Frame], name: str, total: int | None) -> Iterator[Frame]:
-    """Shows a bar on a terminal only."""
-    return iter(tqdm(frames, name, total, unit="frame", disable=None))
+def draw_policy(params: Params, episodes: Sequence[EpisodeHistory], grid: GridAxes | None) -> None:
+    """The phase portrait of the median seed's best policy, with the paths of the episodes that are filmed."""
+    assert grid is not None  # the train stage always takes snapshots
+    with make(params.environment.id, params.environment.kwargs) as env:
+        draw_phase_portrait(
+            env,
+            Policy.load(POLICY),
+            episodes[: params.animate.rollout_episodes],
+            results.ANIMATE / "phase_portrait.png",
+            params.train.action_repeat,
+            x_dimension=grid.x_dimension,
+            y_dimension=grid.y_dimension,
+            action_dimension=grid.action_dimension,
+        )
 
 
 if __name__ == "__main__":

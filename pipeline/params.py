@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ddpg.config import AgentConfig, Config, PositiveCount, TrainingConfig
+from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
 from ddpg.environment import UnsuitableEnvironmentError, make, prepare
 from ddpg.scaling import BoxScaler
 from ddpg.snapshots import StateGrid
@@ -65,9 +65,16 @@ class AnimateConfig(Config):
     gif_frames: Annotated[int, Field(ge=2)]
     """At most so many, evenly chosen."""
     rollout_episodes: PositiveCount
-    """Evaluation episodes that are filmed."""
+    """Evaluation episodes that are filmed side by side."""
     rollout_fps: PositiveCount
     """Frames, and environment steps, per second of the rollout."""
+
+
+class TrackingConfig(Config):
+    """What MLflow is given beyond the results; nothing depends on it."""
+
+    pictures_every_n_episodes: Count
+    """Training episodes between pictures of each seed's networks; 0: none."""
 
 
 class Params(Config):
@@ -80,6 +87,7 @@ class Params(Config):
     train: TrainConfig
     evaluate: EvaluateConfig
     animate: AnimateConfig
+    tracking: TrackingConfig
 
     @field_validator("seeds")
     @classmethod

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from ddpg.history import TrainingHistory
 from ddpg.statistics import interquartile_mean
 from pipeline import results, stage, train_worker
 from pipeline.params import Params
@@ -26,9 +27,9 @@ def train(params: Params) -> None:
     results.start_afresh(results.TRAIN / "seeds")
     rows: list[dict[str, Any]] = []
     with LiveTraining(params.model_dump(mode="json")) as tracker, SeedProgress(params.train.n_episodes) as progress:
-        for seed, record in train_seeds(params):
+        for seed, record, networks in train_seeds(params):
             rows.append({"seed": seed, **record})
-            tracker.log_episode(seed, record)
+            tracker.log_episode(seed, record, networks)
             progress.advance(seed, record)
         episodes = in_order_of(params.seeds, rows)
         episodes.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
@@ -43,8 +44,8 @@ def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.Data
     return pd.DataFrame([row for seed in seeds for row in rows if row["seed"] == seed])
 
 
-def train_seeds(params: Params) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Trains the seeds in worker processes; yields (seed, fields of an `EpisodeRecord`) as episodes end.
+def train_seeds(params: Params) -> Iterator[tuple[int, dict[str, Any], TrainingHistory]]:
+    """Trains the seeds in worker processes; yields what each episode sends, as `train_worker.start` says.
 
     Raises:
         RuntimeError: A worker died; the message says what may have ended it.

@@ -1,20 +1,27 @@
 """What happens in a worker process of the train stage: seeds trained one after the other, TensorFlow on one thread."""
 
+import dataclasses
 import os
 import signal
 from multiprocessing import parent_process
 from multiprocessing.queues import Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import results
 from pipeline.params import Params
 from pipeline.quiet import silent_stderr
 
+if TYPE_CHECKING:
+    from ddpg.history import TrainingHistory
+
 _records: "Queue[Any]"
 
 
 def start(records: "Queue[Any]") -> None:
-    """Prepares the process; `records` takes (seed, fields of an `EpisodeRecord`) as episodes end."""
+    """Prepares the process; `records` takes (seed, fields of an `EpisodeRecord`, networks) as episodes end.
+
+    The networks are a `TrainingHistory` without episodes, whose one snapshot is the newest.
+    """
     global _records  # noqa: PLW0603 (a process has one parent)
     _records = records
     # Ctrl-C reaches the whole process group; the parent ends its workers.
@@ -37,10 +44,14 @@ def train_seed(params: Params, seed: int) -> None:
         agent = DDPG(env, params.agent, seed=seed)
         for record in train(agent, params.train):
             # A mapping: to unpickle a record, the parent would have to load TensorFlow.
-            _records.put((seed, record._asdict()))
+            _records.put((seed, record._asdict(), _networks(agent.history)))
             if parent is not None and not parent.is_alive():
                 os._exit(1)  # an exception would only end this seed, not the process
     folder = results.seed_folder(seed)
     agent.save(folder / "best", best=True)
     agent.save(folder / "final")
     agent.history.save(folder / "history.npz")
+
+
+def _networks(history: "TrainingHistory") -> "TrainingHistory":
+    return dataclasses.replace(history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[-1:])

@@ -104,7 +104,15 @@ def test_a_stage_depends_on_just_the_modules_that_decide_what_it_writes(stage):
     }
 
 
-QUICK = ["ddpg", "ddpg.visualizations", "ddpg.policy", "pipeline.animate", "pipeline.evaluate", "pipeline.train"]
+QUICK = [
+    "ddpg",
+    "ddpg.visualizations",
+    "ddpg.policy",
+    "ddpg.action_value",
+    "pipeline.animate",
+    "pipeline.evaluate",
+    "pipeline.train",
+]
 
 
 def test_what_needs_no_tensorflow_or_mlflow_does_not_load_them():

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
-from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrainConfig
+from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrackingConfig, TrainConfig
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
@@ -49,7 +49,7 @@ def test_stages_modules_sections_and_folders_share_names():
 
 def test_every_parameter_stands_in_the_file_with_a_comment():
     lines = (ROOT / "params.yaml").read_text().splitlines()
-    for config in (AgentConfig, TrainingConfig, GridConfig, EvaluateConfig, AnimateConfig):
+    for config in (AgentConfig, TrainingConfig, GridConfig, EvaluateConfig, AnimateConfig, TrackingConfig):
         for name in config.model_fields:
             assert any(re.match(rf"\s*{name}: .*#|\s*{name}: #", line) for line in lines), name
 

@@ -1,33 +1,43 @@
 """The panels of the training picture: each draws what is fixed once, the rest per episode or per frame."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis
 from matplotlib.backend_bases import RendererBase
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import NDArray
 
 from ddpg.history import EpisodeHistory, FloatArray, GridAxes, TrainingHistory
-from ddpg.visualizations.scales import finite, score_limits, trace_limit
+from ddpg.visualizations.scales import axis_end, colour_limits, finite, score_limits, trace_limit
+from ddpg.visualizations.text import QuickText
 
 TRAINING_COLOUR = "#0072B2"
 TEST_COLOUR = "#D55E00"
-_ACTION_COLOUR = "black"
+# Short enough to be told apart in the legend.
+_ACTION_LINES = ("-", (0, (3, 1)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+MAX_ACTIONS = len(_ACTION_LINES)
+"""Of more action dimensions only the first are shown."""
+_MAX_TRACES = 8
 _REWARD_COLOUR = "#E69F00"
 _DIMENSION_COLOURS = ("#009E73", "#AA3377", "#56B4E9", "#8C564B", "#999933", "#7F7F7F")
 _TITLE_SIZE = 13
+# In points.
+_TITLE_PAD = 5
 _LABEL_SIZE = 12
 _TICK_SIZE = 11
 _SHORT_NAME = 18
+# In inches.
+_LEGEND_DROP = 0.4
 
 
 def shorten(name: str, length: int = _SHORT_NAME) -> str:
@@ -47,33 +57,6 @@ def show_number(number: float, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-class Trajectory:
-    """The path of an episode across the state grid, with a dot where it is now."""
-
-    def __init__(self, axes: Axes, grid: GridAxes, colour: str) -> None:
-        self._grid = grid
-        self._line = Line2D(
-            [],
-            [],
-            color=colour,
-            linewidth=1.6,
-            marker="o",
-            markersize=6,
-            markevery=[-1],
-            path_effects=[withStroke(linewidth=3.4, foreground="white")],
-            animated=True,
-        )
-        axes.add_line(self._line)
-
-    def draw(self, renderer: RendererBase, observations: FloatArray) -> None:
-        """Draws the path over observations of shape (at least 1, observation size)."""
-        grid = self._grid
-        has_y = len(grid.y) > 1
-        y = observations[:, grid.y_dimension] if has_y else np.full(len(observations), grid.y[0])
-        self._line.set_data(observations[:, grid.x_dimension], y)
-        self._line.draw(renderer)
-
-
 class ColourScale(NamedTuple):
     """What the colours of a panel mean."""
 
@@ -81,54 +64,93 @@ class ColourScale(NamedTuple):
     label: str
     """What is measured along the scale, where the title does not say it."""
     colour_map: str
-    limits: tuple[float, float]
-    """Values beyond have the colour of the limit."""
+    limits: tuple[float, float] | None
+    """Values beyond have the colour of the limit. `None`: in each frame those of its own values."""
     tick_labels: Sequence[str] | None = None
     """At the lower limit, the middle and the upper limit; `None`: the values there."""
+    symmetric: bool = False
+    """Whether a frame's own limits are centred on zero."""
 
 
 class GridPanel:
     """One value for every state of the grid, as colours; the cells are centred on the grid's axis values."""
 
     def __init__(self, figure: Figure, box: Bbox, colour_box: Bbox, grid: GridAxes, scale: ColourScale) -> None:
-        self._mappable = ScalarMappable(Normalize(*scale.limits, clip=True), scale.colour_map)
+        self._scale = scale
         self.axes = figure.add_axes(box.bounds)
-        self.axes.set_title(scale.title, loc="left", fontsize=_TITLE_SIZE, pad=5)
+        self.axes.set_title(scale.title, loc="left", fontsize=_TITLE_SIZE, pad=_TITLE_PAD)
         self.axes.set(xlim=_edges(grid.x), ylim=_edges(grid.y))
         self._left, self._bottom, right, top = (round(edge) for edge in self.axes.bbox.extents)
+        self.shape = top - self._bottom, right - self._left
+        """Rows and columns of pixels."""
         self._columns = _cells(len(grid.x), right - self._left)
         self._rows = _cells(len(grid.y), top - self._bottom)[:, None]
-        self._add_colour_bar(figure, colour_box, scale)
-
-    def _add_colour_bar(self, figure: Figure, box: Bbox, scale: ColourScale) -> None:
-        axes = figure.add_axes(box.bounds)
-        low, high = scale.limits
-        ticks = [low, (low + high) / 2, high]
-        bar = figure.colorbar(self._mappable, cax=axes, orientation="horizontal", ticks=ticks)
-        bar.set_ticklabels(scale.tick_labels or [show_number(tick, digits=2) for tick in ticks])
-        bar.ax.minorticks_off()
-        first, _, last = axes.get_xticklabels()
-        first.set_horizontalalignment("left")
-        last.set_horizontalalignment("right")
-        axes.set_xlabel(scale.label, fontsize=_TICK_SIZE, labelpad=0)
-        style_axes(axes)
+        # Pixels as whole numbers are looked up several times faster than as four channels. The last is transparent.
+        colours: NDArray[np.uint8] = colormaps[scale.colour_map](np.arange(256), bytes=True)
+        self._colours = np.append(colours.view(np.uint32), np.uint32(0))
+        self._colour_axis = _add_colour_bar(figure, colour_box, scale)
 
     def label(self, x_name: str, y_name: str) -> None:
-        """Labels the axes with the names of their dimensions; without a name the vertical axis has no numbers."""
+        """Labels the axes with the names of their dimensions; without a name an axis has no numbers."""
         style_axes(self.axes)
-        self.axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        self.axes.set_xlabel(shorten(x_name), fontsize=_LABEL_SIZE, labelpad=1)
-        if y_name:
-            self.axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            self.axes.set_ylabel(shorten(y_name), fontsize=_LABEL_SIZE, labelpad=1)
-        else:
-            self.axes.set_yticks([])
+        for axis, name in ((self.axes.xaxis, x_name), (self.axes.yaxis, y_name)):
+            if name:
+                axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+                axis.set_label_text(shorten(name), fontsize=_LABEL_SIZE)
+                axis.labelpad = 1
+            else:
+                axis.set_ticks([])
 
     def draw(self, renderer: RendererBase, values: FloatArray) -> None:
-        """Draws values of shape (n_y, n_x)."""
-        # Several times faster than an AxesImage, which resamples what has only to be enlarged. Agg starts below.
-        colours = self._mappable.to_rgba(values, bytes=True)
-        renderer.draw_image(renderer.new_gc(), self._left, self._bottom, colours[self._rows, self._columns])
+        """Draws values of shape (n_y, n_x); those that are no number stay white."""
+        low, high = self._scale.limits or colour_limits(finite([values]), symmetric=self._scale.symmetric)
+        if self._scale.limits is None:
+            self._colour_axis.set_ticklabels(_tick_labels(low, high))
+            self._colour_axis.draw(renderer)
+        shares = ((values - low) / (high - low)).clip(0, 1)
+        indices = np.where(np.isnan(values), 256, np.minimum(256 * np.nan_to_num(shares), 255)).astype(np.intp)
+        # Several times faster than an AxesImage, which resamples what has only to be enlarged.
+        pixels = self._colours[indices][self._rows, self._columns]
+        self.draw_image(renderer, pixels.view(np.uint8).reshape(*self.shape, 4))
+
+    def draw_image(self, renderer: RendererBase, image: NDArray[np.uint8]) -> None:
+        """Draws red, green, blue and alpha of shape (*self.shape, 4), the lowest row first."""
+        renderer.draw_image(renderer.new_gc(), self._left, self._bottom, image)
+
+
+class Trajectory:
+    """The path of an episode across the state grid, with a dot where it is now; for any panels of one shape."""
+
+    def __init__(self, shape: tuple[int, int], dpi: float, grid: GridAxes, colour: str) -> None:
+        height, width = shape
+        figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
+        # Matplotlib has no type hints for this class.
+        self._canvas = cast(Any, FigureCanvasAgg(figure))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=_edges(grid.x), ylim=_edges(grid.y))
+        self._grid = grid
+        self._line = Line2D(
+            [],
+            [],
+            color=colour,
+            linewidth=1.2,
+            marker="o",
+            markersize=6,
+            markevery=[-1],
+            path_effects=[withStroke(linewidth=2.8, foreground="white")],
+        )
+        axes.add_line(self._line)
+
+    def draw(self, observations: FloatArray) -> NDArray[np.uint8]:
+        """An image for `GridPanel.draw_image` of the path over observations (at least 1, observation size)."""
+        grid = self._grid
+        has_y = len(grid.y) > 1
+        y = observations[:, grid.y_dimension] if has_y else np.full(len(observations), grid.y[0])
+        self._line.set_data(observations[:, grid.x_dimension], y)
+        renderer = self._canvas.get_renderer()
+        renderer.clear()
+        self._line.draw(renderer)
+        return np.asarray(renderer.buffer_rgba())[::-1].copy()
 
 
 class ScorePanel:
@@ -146,7 +168,7 @@ class ScorePanel:
         last = max((int(values.max()) for values in numbers if values.size), default=1)
         self.axes = figure.add_axes(box.bounds)
         self.axes.set(xlim=(0, last + 1), ylim=self._limits)
-        self.axes.set_title("Returns", loc="left", fontsize=_TITLE_SIZE, pad=5)
+        self.axes.set_title("Returns", loc="left", fontsize=_TITLE_SIZE, pad=_TITLE_PAD)
         self.axes.set_xlabel("episode", fontsize=_LABEL_SIZE, labelpad=1)
         self.axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         self.axes.yaxis.set_major_locator(MaxNLocator(6))
@@ -192,51 +214,60 @@ class ScorePanel:
 
 
 class TraceScales:
-    """What the traces show, each divided so that it fits [-1, 1]: at most six state dimensions, action and reward.
+    """What the traces show, each divided so that it fits [-1, 1]: states, actions and reward, at most eight.
 
     The scales hold for all episodes. A value far above its usual magnitude, such as a reward for the goal, is cut off
     at the edge.
     """
 
-    def __init__(self, history: TrainingHistory, grid: GridAxes) -> None:
+    def __init__(self, history: TrainingHistory, grid: GridAxes, action_dimensions: Sequence[int]) -> None:
         episodes = [*history.training_episodes, *history.test_episodes]
         size = len(history.observation_names)
         on_grid = [grid.x_dimension, grid.y_dimension] if len(grid.y) > 1 else [grid.x_dimension]
         others = [dimension for dimension in range(size) if dimension not in on_grid]
-        self.dimensions = [*on_grid, *others][: len(_DIMENSION_COLOURS)]
+        self.dimensions = [*on_grid, *others][: _MAX_TRACES - 1 - len(action_dimensions)]
         self.limits = [
             trace_limit(finite(episode.observations[:, dimension] for episode in episodes))
             for dimension in self.dimensions
         ]
         self.reward_limit = trace_limit(finite(episode.rewards for episode in episodes))
-        self.action_dimension = grid.action_dimension
-        low, self._action_middle, high = action_range(history, grid.action_dimension)
-        self._action_reach = (high - low) / 2
-        names = [history.observation_names[dimension] for dimension in self.dimensions]
-        action_span = f"±{show_number(high)}" if low == -high else f"{show_number(low)}…{show_number(high)}"
-        self.labels = [
+        self._action_dimensions = list(action_dimensions)
+        ranges = [action_range(history, dimension) for dimension in action_dimensions]
+        self._action_middles = np.array([middle for _, middle, _ in ranges])
+        self._action_reaches = np.array([(high - low) / 2 for low, _, high in ranges])
+        self.styles: list[dict[str, Any]] = [
             *(
-                f"{shorten(name)} (±{show_number(limit, digits=2)})"
-                for name, limit in zip(names, self.limits, strict=True)
+                {"color": colour, "label": _label(history.observation_names[dimension], limit)}
+                for colour, dimension, limit in zip(_DIMENSION_COLOURS, self.dimensions, self.limits, strict=False)
             ),
-            f"{shorten(history.action_names[grid.action_dimension])} ({action_span})",
-            f"reward (±{show_number(self.reward_limit, digits=2)})",
+            *(
+                {"color": "black", "linestyle": line, "label": _label(history.action_names[dimension], high, low)}
+                for line, dimension, (low, _, high) in zip(_ACTION_LINES, action_dimensions, ranges, strict=False)
+            ),
+            {"color": _REWARD_COLOUR, "label": _label("reward", self.reward_limit)},
         ]
-        self.colours = [*_DIMENSION_COLOURS[: len(names)], _ACTION_COLOUR, _REWARD_COLOUR]
+        """Colour, label and perhaps line style of each trace."""
 
     def curves(self, episode: EpisodeHistory, n_steps: int) -> list[tuple[FloatArray, FloatArray]]:
         """The x and y of every trace up to a step; an action lasts a step, a reward comes at its end."""
         steps = np.arange(n_steps + 1.0)
+        held = np.repeat(steps, 2)[1:-1]
         states = episode.observations[: n_steps + 1, self.dimensions] / self.limits
-        actions = (episode.actions[:n_steps, self.action_dimension] - self._action_middle) / self._action_reach
+        actions = (episode.actions[:n_steps, self._action_dimensions] - self._action_middles) / self._action_reaches
         rewards = episode.rewards[:n_steps] / self.reward_limit
-        held = np.repeat(steps, 2)[1:-1], np.repeat(actions, 2)
-        curves = [*((steps, state) for state in states.T), held, (steps[1:], rewards)]
+        curves = [
+            *((steps, state) for state in states.T),
+            *((held, np.repeat(action, 2)) for action in actions.T),
+            (steps[1:], rewards),
+        ]
         return [(x, y.clip(-1, 1)) for x, y in curves]
 
 
 class TracePanel:
-    """States, actions and rewards of one episode by agent step."""
+    """States, actions and rewards of one episode by agent step.
+
+    The axis ends at a round number, so that its few numbers are drawn but once.
+    """
 
     def __init__(self, figure: Figure, box: Bbox, scales: TraceScales, colour: str, with_y_labels: bool) -> None:
         self._scales = scales
@@ -252,33 +283,39 @@ class TracePanel:
             self.axes.set_yticklabels(["−1", "", "0", "", "1"])
         else:
             self.axes.set_yticklabels([])
-        self._lines = [Line2D([], [], color=colour, linewidth=1.6, animated=True) for colour in scales.colours]
+        self._lines = [Line2D([], [], linewidth=1.6, animated=True, **style) for style in scales.styles]
         for line in self._lines:
             self.axes.add_line(line)
-        title: dict[str, Any] = {
-            "transform": self.axes.transAxes,
-            "animated": True,
-            "fontsize": _TITLE_SIZE,
-            "color": colour,
-        }
-        self._title = self.axes.text(0, 1.025, "", ha="left", **title)
-        self._return = self.axes.text(1, 1.025, "", ha="right", **title)
+        left, _, right, top = self.axes.bbox.extents
+        baseline = top + _TITLE_PAD * figure.dpi / 72
+        title: dict[str, Any] = {"size": _TITLE_SIZE, "dpi": figure.dpi, "colour": colour}
+        self._title = QuickText(left, baseline, **title)
+        self._return = QuickText(right, baseline, "right", **title)
+        self._drawn_axes: dict[float, Any] = {}
 
     def draw_frame(self, renderer: RendererBase, episode: EpisodeHistory | None, title: str) -> None:
         """Draws what holds for the whole episode: title and axis."""
-        self._title.set_text(title)
-        self._title.draw(renderer)
+        self._title.draw(renderer, title)
         if episode is not None:
-            self.axes.set_xlim(0, max(episode.n_steps, 1))
+            self._draw_axis(renderer, axis_end(episode.n_steps))
+
+    def _draw_axis(self, renderer: Any, end: float) -> None:
+        self.axes.set_xlim(0, end)
+        if end in self._drawn_axes:
+            renderer.restore_region(self._drawn_axes[end])
+        else:
             self.axes.xaxis.draw(renderer)
+            numbers = cast(Bbox, self.axes.xaxis.get_tightbbox(renderer)).padded(2)
+            # The marks stand on the lower edge of the axes, outside the box around numbers and label.
+            with_marks = Bbox.from_extents(numbers.x0, numbers.y0, numbers.x1, self.axes.bbox.y0 + 2)
+            self._drawn_axes[end] = renderer.copy_from_bbox(with_marks)
 
     def draw(self, renderer: RendererBase, episode: EpisodeHistory, n_steps: int) -> None:
         """Draws the first so many agent steps and their return."""
         for line, (x, y) in zip(self._lines, self._scales.curves(episode, n_steps), strict=True):
             line.set_data(x, y)
             line.draw(renderer)
-        self._return.set_text(f"return {show_number(float(episode.rewards[:n_steps].sum()))}")
-        self._return.draw(renderer)
+        self._return.draw(renderer, f"return {show_number(float(episode.rewards[:n_steps].sum()))}")
 
 
 def action_range(history: TrainingHistory, dimension: int) -> tuple[float, float, float]:
@@ -289,10 +326,12 @@ def action_range(history: TrainingHistory, dimension: int) -> tuple[float, float
 
 def add_legend(axes: Axes, handles: Sequence[Artist], n_columns: int, x: float = 0.5) -> None:
     """A frameless legend below the axes and their labels, centred at `x` in widths of the axes."""
+    below_labels = axes.transAxes + ScaledTranslation(0, -_LEGEND_DROP, axes.figure.dpi_scale_trans)
     axes.legend(
         handles=handles,
         loc="upper center",
-        bbox_to_anchor=(x, -0.2),
+        bbox_to_anchor=(x, 0),
+        bbox_transform=below_labels,
         ncols=n_columns,
         frameon=False,
         fontsize=_LABEL_SIZE,
@@ -302,6 +341,35 @@ def add_legend(axes: Axes, handles: Sequence[Artist], n_columns: int, x: float =
         labelspacing=0.25,
         borderpad=0,
     )
+
+
+def _add_colour_bar(figure: Figure, box: Bbox, scale: ColourScale) -> XAxis:
+    """The colours from left to right; the axis is left to each frame where its limits are the frame's."""
+    axes = figure.add_axes(box.bounds)
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=scale.colour_map, aspect="auto", extent=(0, 1, 0, 1))
+    axes.set_yticks([])
+    axes.set_xticks([0, 0.5, 1])
+    if scale.limits is None:
+        axes.xaxis.set_animated(True)
+    else:
+        axes.set_xticklabels(scale.tick_labels or _tick_labels(*scale.limits))
+    first, _, last = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
+    axes.set_xlabel(scale.label, fontsize=_TICK_SIZE, labelpad=0)
+    style_axes(axes)
+    return axes.xaxis
+
+
+def _tick_labels(low: float, high: float) -> list[str]:
+    return [show_number(value, digits=2) for value in (low, (low + high) / 2, high)]
+
+
+def _label(name: str, high: float, low: float | None = None) -> str:
+    """A trace's name, and the values at the lower and upper edge of its panel; by default plus and minus one value."""
+    low = -high if low is None else low
+    span = f"±{show_number(high)}" if low == -high else f"{show_number(low)}…{show_number(high)}"
+    return f"{shorten(name)} ({span})"
 
 
 def _edges(centres: FloatArray) -> tuple[float, float]:

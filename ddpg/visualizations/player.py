@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -91,29 +91,29 @@ def embed_video(mp4: bytes) -> Html:
     )
 
 
-def embed_player(frames: Iterable[Frame], fps: float) -> Html:
+def embed_player(images: Sequence[bytes], size: tuple[int, int], fps: float) -> Html:
     """A player with play and pause, single steps and a slider; keys: space and the arrows.
 
     It is in a frame of its own, so that the scripts of several players in a notebook do not meet.
 
-    Raises:
-        ValueError: There are no frames.
+    Args:
+        images: At least one PNG.
+        size: Their width and height.
+        fps: Images per second.
     """
-    encoded, aspect_ratio = [], ""
-    for frame in frames:
-        encoded.append(_encode(frame))
-        aspect_ratio = f"{frame.shape[1]} / {frame.shape[0] + _CONTROLS_HEIGHT}"
-    if not encoded:
-        raise ValueError("frames: expected at least one, received none")
+    width, height = size
+    encoded = [base64.b64encode(image).decode() for image in images]
     document = _PLAYER.replace("FRAMES", json.dumps(encoded)).replace("DELAY", json.dumps(1000 / fps))
     return Html(
         f'<iframe srcdoc="{html.escape(document)}" '
-        f'style="width: 100%; max-width: 1280px; aspect-ratio: {aspect_ratio}; border: 0"></iframe>'
+        f'style="width: 100%; max-width: 1280px; aspect-ratio: {width} / {height + _CONTROLS_HEIGHT}; border: 0">'
+        "</iframe>"
     )
 
 
-def _encode(frame: Frame) -> str:
-    """A PNG in base64; few colours make it a third of the size of a JPEG, with sharp text."""
+def encode_png(frame: Frame) -> bytes:
+    """A PNG; few colours make it a third of the size of a JPEG, with sharp text."""
+    image = Image.fromarray(frame).convert("RGB")
     file = io.BytesIO()
-    Image.fromarray(frame).quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    image.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, "PNG")
+    return file.getvalue()

@@ -57,3 +57,9 @@ def trace_limit(values: FloatArray) -> float:
     unit = 10.0 ** (math.floor(math.log10(limit)) - 1)
     # Without the subtraction, 0.07 / 0.001 is a little more than 70.
     return math.ceil(limit / unit - 1e-4) * unit
+
+
+def axis_end(n_steps: int) -> float:
+    """The smallest round number that is at least `n_steps` and at least 1; the axis is filled by two thirds or more."""
+    unit = 10.0 ** math.floor(math.log10(max(n_steps, 1)))
+    return next(factor * unit for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if factor * unit >= n_steps)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.tracking.contents import episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
+from pipeline.tracking.pictures import Painter, is_pictured, pictures_every_n_episodes
 from pipeline.tracking.store import RunStatus, Store, make_metrics, now
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
+
+    from ddpg.history import TrainingHistory
 
 _BATCH_SECONDS = 2.0
 _RETRY_SECONDS = 20.0
@@ -35,8 +38,11 @@ class LiveTraining:
         self._results: Path | None = None
         self._timings: Mapping[str, float] = {}
         self._status: RunStatus = "FAILED"
-        self._queue: SimpleQueue[tuple[int, dict[str, Any], int]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[int, dict[str, Any], TrainingHistory | None, int]] = SimpleQueue()
         self._pending: dict[int, list[Metric]] = {}
+        self._pictures: dict[tuple[int, int], TrainingHistory] = {}
+        self._painter = Painter()
+        self._every_n_episodes = pictures_every_n_episodes(params)
         self._patience = Patience()
         self._store: Store | None = None
         self._parent: str | None = None
@@ -58,9 +64,15 @@ class LiveTraining:
         killed = kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit))
         self.fail("KILLED" if killed else "FAILED")
 
-    def log_episode(self, seed: int, record: Mapping[str, Any]) -> None:
-        """Queue an episode's record, with the columns of `train/episodes.csv`; returns at once."""
-        self._queue.put((seed, dict(record), now()))
+    def log_episode(self, seed: int, record: Mapping[str, Any], networks: "TrainingHistory | None" = None) -> None:
+        """Queue an episode's record, with the columns of `train/episodes.csv`; returns at once.
+
+        Args:
+            seed: Whose episode it is.
+            record: The fields of an `EpisodeRecord`.
+            networks: A history whose last snapshot shows them after the episode; drawn every nth episode.
+        """
+        self._queue.put((seed, dict(record), networks, now()))
 
     def finish(self, results: Path, timings: Mapping[str, float] | None = None) -> None:
         """Deliver what is missing, record the stage from its files and close the runs; waits a bounded time.
@@ -118,12 +130,18 @@ class LiveTraining:
 
     def _deliver(self) -> None:
         store, _ = self._open()
-        for seed, record, timestamp in _drain(self._queue):
+        for seed, record, networks, timestamp in _drain(self._queue):
             self._pending.setdefault(seed, []).extend(make_metrics(episode_points(record), timestamp))
+            if networks and networks.snapshots and is_pictured(record["episode"], self._every_n_episodes):
+                self._pictures[seed, record["episode"]] = networks
         for seed in list(self._pending):
             # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
             store.add_metrics(self._children[seed], self._pending[seed])
             del self._pending[seed]
+        for seed, episode in list(self._pictures):
+            networks = self._pictures[seed, episode]
+            store.add_picture(self._children[seed], episode, self._painter.draw(networks, networks.snapshots[-1]))
+            del self._pictures[seed, episode]
 
     def _close(self) -> None:
         self._deliver()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ruamel.yaml import YAML
 
+from ddpg.history import TrainingHistory
 from pipeline.lineage import STAGES, config_hash, dvc_context, git_state, stage_digest
 from pipeline.quiet import silent_stderr
 from pipeline.tracking.contents import (
@@ -28,13 +29,17 @@ from pipeline.tracking.contents import (
 )
 from pipeline.tracking.faults import REQUEST_SECONDS, Patience
 from pipeline.tracking.location import artifact_location, guard_first_use, tracking_uri
+from pipeline.tracking.pictures import Painter, pictured_snapshots, pictures_every_n_episodes
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Metric, Run
 
+    from ddpg.visualizations.video import Frame
+
 _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
 _PARAMS_OR_TAGS_PER_BATCH = 100
+_PICTURES = "networks"
 _MODEL_ALIAS = "newest"  # MLflow reserves "latest"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -144,6 +149,7 @@ class Store:
             children |= {seed: self.open_child(run, seed) for seed in training.keys() - children.keys()}
             for seed, episodes in training.items():
                 self._add_missing_points(children[seed], episodes)
+                self._add_missing_pictures(children[seed], results / stage / "seeds" / str(seed) / "history.npz")
                 self.close(children[seed], "FINISHED")
             points += points_over_seeds(training)
         self._add_missing_points(run, points)
@@ -164,6 +170,10 @@ class Store:
         """Deliver metric points."""
         for start in range(0, len(metrics), _METRICS_PER_BATCH):
             self.client.log_batch(run, metrics=metrics[start : start + _METRICS_PER_BATCH])
+
+    def add_picture(self, run: str, episode: int, picture: "Frame") -> None:
+        """Deliver a picture of the networks after an episode; the UI has a slider over episodes."""
+        self.client.log_image(run, picture, key=_PICTURES, step=episode, synchronous=True)
 
     def _create_run(self, tags: dict[str, str], name: str | None, start_time: int | None) -> str:
         return str(self.client.create_run(self._experiment, start_time, tags, name).info.run_id)
@@ -201,6 +211,17 @@ class Store:
         present = {Point(point.key, point.value, point.step) for history in histories for point in history}
         missing = [point for point in points if point not in present]
         self.add_metrics(run, make_metrics(missing, now()))
+
+    def _add_missing_pictures(self, run: str, file: Path) -> None:
+        if not file.is_file():
+            return
+        history, painter = TrainingHistory.load(file), Painter()
+        # MLflow names an image by its key, step, time and a random number.
+        names = [Path(item.path).name for item in self.client.list_artifacts(run, "images")]
+        present = {int(step) for name in names for step in re.findall(rf"{_PICTURES}\Wstep\W(\d+)\W", name)}
+        for episode, snapshot in pictured_snapshots(history, pictures_every_n_episodes(self._params)):
+            if episode not in present:
+                self.add_picture(run, episode, painter.draw(history, snapshot))
 
     def _children(self, parent: str) -> dict[int, str]:
         runs = self.client.search_runs([self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'")

@@ -14,7 +14,7 @@ from pipeline.animate import animate
 from pipeline.results import MissingResultError
 from tests.pipeline.small import params
 
-FILES = {"training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png"}
+FILES = {"training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png", "phase_portrait.png"}
 
 
 def frames(path):
@@ -37,9 +37,14 @@ def evaluated(tmp_path, monkeypatch):
     )
     results.seed_folder(2).mkdir(parents=True)
     agent.history.save(results.seed_folder(2) / "history.npz")
-    columns = {"training_return": [1.0, 2.0], "test_return": [1.0, 2.0], "validation_return": [np.nan, np.nan]}
+    agent.save(results.EVALUATE / "policy")
+    columns = {
+        "is_best": [False, True],
+        "training_return": [1.0, 2.0],
+        "test_return": [1.0, 2.0],
+        "validation_return": [np.nan, np.nan],
+    }
     pd.DataFrame({"seed": 2, "episode": [1, 2], **columns}).to_csv(results.TRAIN / "episodes.csv", **results.CSV)
-    results.EVALUATE.mkdir()
     results.write_json(results.EVALUATE / "metrics.json", {"median_seed": 2})
     seeds = [episode_seed(params().evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(2)]
     save_episodes(results.EVALUATE / "trajectories.npz", run_episodes(agent.policy, [env], seeds, 60))
@@ -56,8 +61,8 @@ def test_draws_all_files_twice_the_same(evaluated):
     with Image.open(results.ANIMATE / "training.gif") as gif:
         assert gif.size[0] == 600
         assert 2 <= gif.n_frames <= 4
-    # One episode of 999 steps, its first state, and its last for half a second.
-    assert len(frames(results.ANIMATE / "rollout.mp4")) == pytest.approx(999 + 15, abs=2)
+    # One episode of 999 steps, its first state, and its last for half a second at 60 frames a second.
+    assert len(frames(results.ANIMATE / "rollout.mp4")) == 999 + 1 + 30
     kept = {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()}
     animate(params())
     assert {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()} == kept
@@ -67,7 +72,7 @@ def test_without_tests_the_curves_show_what_there_is(evaluated, monkeypatch):
     table = pd.read_csv(results.TRAIN / "episodes.csv").assign(test_return=np.nan)
     table.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
     drawn = []
-    monkeypatch.setattr("pipeline.animate.draw_learning_curves", lambda *arguments: drawn.append(arguments[-1]))
+    monkeypatch.setattr("pipeline.animate.draw_learning_curves", lambda *arguments, rng: drawn.append(arguments[-1]))
     animate(params())
     assert drawn == ["training_return"]
 

@@ -18,7 +18,7 @@ class Untracked:
     """Takes the tracker's place, and keeps what it was told."""
 
     def __init__(self, params):
-        self.episodes, self.finished = [], False
+        self.episodes, self.networks, self.finished = [], {}, False
         Untracked.last = self
 
     def __enter__(self):
@@ -27,8 +27,9 @@ class Untracked:
     def __exit__(self, *error):
         self.error = error[0]
 
-    def log_episode(self, seed, record):
+    def log_episode(self, seed, record, networks):
         self.episodes.append((seed, record["episode"]))
+        self.networks[seed, record["episode"]] = networks
 
     def finish(self, results, timings):
         self.finished = timings["train_seconds"] > 0
@@ -57,6 +58,12 @@ def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_se
     assert sys.modules.get("tensorflow") is tensorflow_before
     for seed in (2, 3):
         history = TrainingHistory.load(results.seed_folder(seed) / "history.npz")
+        for episode in history.training_episodes:
+            sent = Untracked.last.networks[seed, episode.episode]
+            assert sent.training_episodes == sent.test_episodes == []
+            # The one at the very end of training is taken after the last episode was sent.
+            taken = list(range(10, episode.last_step + 1, 10))
+            assert [snapshot.step for snapshot in sent.snapshots] == taken[-1:]
         assert [episode.score for episode in history.training_episodes] == pytest.approx(
             tables[tables["seed"] == seed]["training_return"], rel=1e-5
         )

@@ -2,11 +2,16 @@ import base64
 import html
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +21,7 @@ from PIL import Image, ImageSequence
 from ddpg.history import TrainingHistory
 from ddpg.visualizations import create_animation, draw_poster, render_training, write_training_animation
 from ddpg.visualizations.player import Html
+from ddpg.visualizations.video import FRAMES_PER_SEGMENT, shrink
 
 SMALL = 320, 180
 
@@ -25,9 +31,27 @@ def agent(history: TrainingHistory) -> SimpleNamespace:
     return SimpleNamespace(history=history)
 
 
-def count_frames(file: Path | io.BytesIO) -> int:
+def take_snapshots(history: TrainingHistory, n: int) -> None:
+    """Replaces the snapshots by many, one after every step, as if the last episode went on."""
+    first = history.snapshots[0]
+    history.snapshots[:] = [
+        first._replace(step=step, episode=1 + (step > 4) + (step > 10), q_max=first.q_max + step)
+        for step in range(1, n + 1)
+    ]
+
+
+def decode(file: Path | io.BytesIO) -> tuple[list[Image.Image], float]:
+    """The frames of a video, and its duration in seconds."""
     with av.open(file, "r") as container:
-        return len(list(container.decode(video=0)))
+        images = [frame.to_image() for frame in container.decode(video=0)]
+        assert container.duration is not None
+        return images, container.duration / av.time_base
+
+
+def shown_snapshots(images: Sequence[Image.Image], history: TrainingHistory) -> list[int]:
+    """The numbers of the snapshots whose pictures are nearest to the images."""
+    pictures = np.stack([shrink(frame, images[0].width) for frame in render_training(history)]).astype(float)
+    return [int(np.abs(pictures - np.asarray(image.convert("RGB"))).mean(axis=(1, 2, 3)).argmin()) for image in images]
 
 
 def test_video_file(
@@ -38,26 +62,42 @@ def test_video_file(
     assert isinstance(path, Path)
     assert re.fullmatch(r"training_animation_\d+\.mp4", str(path))
     assert capsys.readouterr().out == f"Video saved to {path}.\n"
-    assert count_frames(path) == 4
-    with av.open(path) as container:
-        assert container.streams.video[0].average_rate == 15
+    images, duration = decode(path)
+    assert [image.size for image in images] == [(1280, 720)] * 4
+    assert duration == pytest.approx(4 / 15, abs=1e-3)
+    assert shown_snapshots(images, agent.history) == [1, 3, 5, 6]
 
 
 def test_gif(agent: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "training.gif"
     assert create_animation(agent, display_mode="gif", fps=10, path=str(path)) == path
-    with Image.open(path) as image:
-        assert image.size == (600, 338)
-        assert len(list(ImageSequence.Iterator(image))) == 7
+    with Image.open(path) as gif:
+        images = [image.copy() for image in ImageSequence.Iterator(gif)]
+    assert [image.size for image in images] == [(600, 338)] * 7
+    assert [image.info["duration"] for image in images] == [100] * 7
+    assert shown_snapshots(images, agent.history) == list(range(7))
+
+
+def test_a_gif_of_fewer_frames_lasts_as_long(history: TrainingHistory, tmp_path: Path) -> None:
+    path = tmp_path / "training.gif"
+    write_training_animation(history, path, fps=10, gif_width=320, gif_frames=3)
+    with Image.open(path) as gif:
+        images = [image.copy() for image in ImageSequence.Iterator(gif)]
+    assert [image.size for image in images] == [(320, 180)] * 3
+    assert [image.info["duration"] for image in images] == [300, 300, 100]
+    assert shown_snapshots(images, history) == [0, 3, 6]
 
 
 def test_video_in_a_notebook(agent: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shown = create_animation(agent, display_mode="video", every_n_steps=4)
+    shown = create_animation(agent, display_mode="video", every_n_steps=4, fps=10)
     assert isinstance(shown, Html)
     found = re.search(r'src="data:video/mp4;base64,(.*?)"', shown._repr_html_())
     assert found is not None
-    assert count_frames(io.BytesIO(base64.b64decode(found[1]))) == 4
+    images, duration = decode(io.BytesIO(base64.b64decode(found[1])))
+    assert [image.size for image in images] == [(1280, 720)] * 4
+    assert duration == pytest.approx(0.4, abs=1e-3)
+    assert shown_snapshots(images, agent.history) == [1, 3, 5, 6]
     assert not list(tmp_path.iterdir())
 
 
@@ -68,10 +108,11 @@ def test_player(agent: SimpleNamespace) -> None:
     assert found is not None
     constants = re.search(r"const frames = (\[.*\]), delay = (.*);", html.unescape(found[1]))
     assert constants is not None
-    frames = json.loads(constants[1])
-    assert len(frames) == 4
+    images = [Image.open(io.BytesIO(base64.b64decode(image))) for image in json.loads(constants[1])]
+    assert [image.size for image in images] == [(960, 540)] * 4
+    assert [image.format for image in images] == ["PNG"] * 4
     assert float(constants[2]) == 50
-    assert Image.open(io.BytesIO(base64.b64decode(frames[0]))).size == (960, 540)
+    assert shown_snapshots(images, agent.history) == [1, 3, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -81,11 +122,19 @@ def test_player(agent: SimpleNamespace) -> None:
         ({"display_mode": "gif", "path": "a.mp4"}, r"expected the suffix \.gif of 'gif', received 'a\.mp4'"),
         ({"display_mode": "js", "path": "a.html"}, "path: expected none for display_mode 'js'"),
         ({"every_n_steps": 0}, "every_n_steps: expected at least 1, received 0"),
+        ({"display_mode": "js", "fps": 0}, "fps: expected more than 0, received 0"),
+        ({"display_mode": "video", "fps": -1}, "fps: expected more than 0, received -1"),
+        ({"colour_scale": "fixed"}, "colour_scale: expected run or frame, received 'fixed'"),
+        ({"n_processes": 0}, "n_processes: expected at least 1, received 0"),
     ],
 )
-def test_refused_arguments(agent: SimpleNamespace, arguments: dict[str, str], message: str) -> None:
+def test_refused_arguments(
+    agent: SimpleNamespace, arguments: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
-        create_animation(agent, **arguments)  # type: ignore[arg-type]
+        create_animation(agent, **arguments)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("display_mode", ["video_file", "gif", "video", "js"])
@@ -95,7 +144,7 @@ def test_no_snapshots(
     monkeypatch.chdir(tmp_path)
     agent.history.snapshots.clear()
     with pytest.raises(ValueError, match="train with gen_q_a_frames_every_n_steps"):
-        create_animation(agent, display_mode=display_mode)
+        create_animation(agent, display_mode=display_mode)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 
@@ -105,6 +154,50 @@ def test_same_history_same_bytes(history: TrainingHistory, tmp_path: Path, suffi
     for i, same in enumerate([history, TrainingHistory.load(tmp_path / "history.npz")]):
         write_training_animation(same, tmp_path / f"{i}{suffix}", size=SMALL)
     assert (tmp_path / f"0{suffix}").read_bytes() == (tmp_path / f"1{suffix}").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_same_bytes_whatever_the_number_of_processes(history: TrainingHistory, tmp_path: Path, suffix: str) -> None:
+    take_snapshots(history, 2 * FRAMES_PER_SEGMENT + 5)
+    contents = set()
+    for n_processes in (1, 2, 3):
+        path = tmp_path / f"{n_processes}{suffix}"
+        write_training_animation(history, path, 30, size=SMALL, n_processes=n_processes)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path: Path, n_processes: int) -> None:
+    take_snapshots(history, 5000)
+    history.save(tmp_path / "history.npz")
+    (tmp_path / "training.mp4").write_text("old")
+    code = (
+        "from pathlib import Path; from ddpg.history import TrainingHistory; import ddpg.visualizations as v;"
+        "h = TrainingHistory.load(Path('history.npz')); print('started', flush=True);"
+        f"v.write_training_animation(h, Path('training.mp4'), n_processes={n_processes})"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        while process.poll() is None and not list(tmp_path.glob(".training.mp4.*")):
+            time.sleep(0.05)
+        time.sleep(2)
+        # As a terminal does: to the whole group.
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert {file.name for file in tmp_path.iterdir()} == {"history.npz", "training.mp4"}
+    assert (tmp_path / "training.mp4").read_text() == "old"
 
 
 def test_the_poster_is_the_last_frame(history: TrainingHistory, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ddpg.visualizations.scales import colour_limits, finite, score_limits, trace_limit
+from ddpg.visualizations.scales import axis_end, colour_limits, finite, score_limits, trace_limit
 
 
 def test_numbers_that_are_none_are_left_out() -> None:
@@ -55,3 +55,10 @@ def test_a_trace_is_divided_by_its_greatest_magnitude(values: list[float], limit
 
 def test_a_rare_reward_does_not_flatten_its_trace() -> None:
     assert trace_limit(np.array([-0.5] * 30 + [100.0])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "end"), [(0, 1), (1, 1), (2, 2), (7, 8), (10, 10), (11, 15), (100, 100), (199, 200), (999, 1000)]
+)
+def test_an_axis_ends_at_a_round_number(n_steps: int, end: float) -> None:
+    assert axis_end(n_steps) == end

@@ -21,12 +21,12 @@ RETURNS = slice(420, 620), slice(84, 400)
 def cell(frame: Frame, panel: int, row: int, column: int) -> NDArray[np.uint8]:
     """The colour in the middle of a cell of a 4 by 4 grid; row 0 is the lowest."""
     y, x = GRID_ROWS.stop - round((row + 0.5) * 49), GRID_LEFTS[panel] + round((column + 0.5) * 49)
-    colour: NDArray[np.uint8] = frame[y, x]
+    colour: NDArray[np.uint8] = frame[y, x, :3]
     return colour
 
 
-def count(frame: Frame, colour: str) -> int:
-    return int((np.abs(frame / 255 - to_rgb(colour)).max(axis=-1) < 0.02).sum())
+def count(frame: Frame, colour: str, tolerance: float = 0.02) -> int:
+    return int((np.abs(frame[..., :3] / 255 - to_rgb(colour)).max(axis=-1) < tolerance).sum())
 
 
 def colour_of(colour_map: str, share: float) -> list[float]:
@@ -38,7 +38,7 @@ def test_panels_have_the_colours_of_their_values(history: TrainingHistory) -> No
     for episode in [*history.training_episodes, *history.test_episodes]:
         episode.observations[:] = 100
     frame = TrainingPicture(history).draw(history.snapshots[-1])
-    assert frame.shape == (720, 1280, 3)
+    assert frame.shape == (720, 1280, 4)
     assert cell(frame, 4, 0, 0).tolist() == colour_of("RdBu", 0.0)
     for row, column in [(3, 0), (0, 3), (3, 3)]:
         assert cell(frame, 4, row, column).tolist() == colour_of("RdBu", 0.5)
@@ -62,21 +62,24 @@ def test_paths_are_those_of_the_current_episodes(history: TrainingHistory) -> No
     history.test_episodes[0].observations[:] = 0.5, -0.5
     picture = TrainingPicture(history)
     panels = [(GRID_ROWS, slice(left, left + 196)) for left in GRID_LEFTS]
-    training_dots, test_dots = [], []
+    training, test, line = [], [], []
     for snapshot in history.snapshots[:4]:
         frame = picture.draw(snapshot)
-        training_dots.append(count(frame[panels[4]], TRAINING_COLOUR))
-        test_dots.append(count(frame[panels[0]], TEST_COLOUR))
+        q_max, policy = frame[panels[0]], frame[panels[4]]
+        assert count(q_max, TRAINING_COLOUR) == count(policy, TRAINING_COLOUR)
+        assert count(q_max, TEST_COLOUR) == count(policy, TEST_COLOUR)
+        training.append(count(policy, TRAINING_COLOUR))
+        test.append(count(policy, TEST_COLOUR))
+        line.append(count(policy, TRAINING_COLOUR, tolerance=0.25))
     # Steps 2, 4, 6 and 8: the second episode starts after step 4, and moves after its second step.
-    assert training_dots[0] == training_dots[1] == 0
-    assert 0 < training_dots[2] < training_dots[3]
-    assert test_dots[0] == 0
-    assert test_dots[1] > 0
+    assert training[0] == training[1] == 0 < training[2]
+    assert line[3] > line[2] + 80
+    assert test[0] == 0 < test[1]
 
 
 def test_returns_appear_when_their_episode_is_finished(history: TrainingHistory) -> None:
     picture = TrainingPicture(history)
-    frames = [picture.draw(snapshot)[RETURNS] for snapshot in history.snapshots]
+    frames = [picture.draw(snapshot)[RETURNS].copy() for snapshot in history.snapshots]
     for colour in (TRAINING_COLOUR, TEST_COLOUR):
         # Episodes end after steps 4 and 10 (and 15); snapshots are at steps 2, 4, …, 14.
         dots = [count(frame, colour) for frame in frames]
@@ -96,8 +99,8 @@ def test_a_return_off_the_scale_is_at_the_edge(history: TrainingHistory) -> None
 
 def test_a_frame_does_not_depend_on_those_before(history: TrainingHistory) -> None:
     picture = TrainingPicture(history, SMALL)
-    there = [picture.draw(snapshot) for snapshot in history.snapshots]
-    back = [picture.draw(snapshot) for snapshot in reversed(history.snapshots)]
+    there = [picture.draw(snapshot).copy() for snapshot in history.snapshots]
+    back = [picture.draw(snapshot).copy() for snapshot in reversed(history.snapshots)]
     for frame, again in zip(there, reversed(back), strict=True):
         np.testing.assert_array_equal(frame, again)
     assert not np.array_equal(there[0], there[1])
@@ -105,7 +108,7 @@ def test_a_frame_does_not_depend_on_those_before(history: TrainingHistory) -> No
 
 @pytest.mark.parametrize("size", [(640, 360), (320, 180), (500, 500)])
 def test_sizes(history: TrainingHistory, size: tuple[int, int]) -> None:
-    assert TrainingPicture(history, size).draw(history.snapshots[0]).shape == (size[1], size[0], 3)
+    assert TrainingPicture(history, size).draw(history.snapshots[0]).shape == (size[1], size[0], 4)
 
 
 @pytest.mark.parametrize(("size", "n_y"), [(1, 1), (9, 4)])
@@ -115,6 +118,45 @@ def test_few_and_many_state_dimensions(
     history = history_of(size=size, n_y=n_y)
     TrainingPicture(history, SMALL).draw(history.snapshots[-1])
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("n_actions", [2, 3, 4, 5])
+def test_a_policy_and_a_gradient_for_each_of_four_actions(
+    history_of: Callable[..., TrainingHistory], n_actions: int
+) -> None:
+    history = history_of(n_actions=n_actions)
+    shown = min(n_actions, 4)
+    snapshot = history.snapshots[-1]
+    for i in range(n_actions):
+        snapshot.policy[..., i] = i / 4
+        snapshot.action_gradient[..., i] = -0.5
+    frame = TrainingPicture(history).draw(snapshot)
+    # In the middle between top and path, over all the width.
+    policies, gradients = frame[300:302], frame[100:102]
+    for i in range(shown):
+        assert (policies[..., :3] == colour_of("RdBu", 0.5 + i / 8)).all(axis=-1).any()
+    assert not (policies[..., :3] == colour_of("RdBu", 0.5 + shown / 8)).all(axis=-1).any()
+    n_edges = np.count_nonzero(np.diff((gradients[0, :, :3] == colour_of("PuOr", 0.0)).all(axis=-1).astype(int)))
+    assert n_edges == 2 * shown
+
+
+def test_colour_scales_of_each_frame(history: TrainingHistory) -> None:
+    for i, snapshot in enumerate(history.snapshots):
+        snapshot.q_max[:2] -= 10.0**i
+        snapshot.action_gradient[:] = 10.0**i
+    ticks = slice(338, 366), slice(80, 284)
+    pictures = {scale: TrainingPicture(history, colour_scale=scale) for scale in ("run", "frame")}
+    frames = {
+        scale: [picture.draw(history.snapshots[i]).copy() for i in (0, -1)] for scale, picture in pictures.items()
+    }
+    for frame in frames["frame"]:
+        assert cell(frame, 0, 0, 3).tolist() == colour_of("viridis", 0.0)
+        assert cell(frame, 0, 3, 3).tolist() == colour_of("viridis", 1.0)
+        assert cell(frame, 2, 3, 3).tolist() == colour_of("PuOr", 1.0)
+    assert cell(frames["run"][0], 2, 3, 3).tolist() == colour_of("PuOr", 0.5)
+    for scale, is_fixed in (("run", True), ("frame", False)):
+        first, last = (frame[ticks] for frame in frames[scale])
+        assert np.array_equal(first, last) == is_fixed
 
 
 def test_histories_without_tests_or_threshold(history: TrainingHistory) -> None:
@@ -133,6 +175,11 @@ def test_diverged_networks(history: TrainingHistory) -> None:
     broken = history.snapshots[-1]
     broken.q_max[:], broken.policy[:] = np.nan, np.nan
     TrainingPicture(history, SMALL).draw(broken)
+
+
+def test_an_unknown_colour_scale(history: TrainingHistory) -> None:
+    with pytest.raises(ValueError, match="colour_scale: expected run or frame, received 'fixed'"):
+        TrainingPicture(history, colour_scale="fixed")  # type: ignore[arg-type]
 
 
 def test_no_grid(history: TrainingHistory) -> None:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from ddpg.visualizations.video import Frame, replacing, write_gif, write_mp4, write_video
+from ddpg.visualizations.video import (
+    FRAMES_PER_SEGMENT,
+    Frame,
+    choose_gif_frames,
+    join_mp4,
+    replacing,
+    write_gif,
+    write_mp4,
+    write_video,
+)
 
 Write = Callable[[Iterator[Frame], Path, float], None]
 
@@ -50,6 +59,40 @@ def test_mp4_shows_the_frames(tmp_path: Path) -> None:
     write_mp4(iter([np.tile(colour, (32, 64, 1))] * 3), path, fps=10)
     for frame in decode(path):
         assert np.abs(frame.astype(int) - colour).max() <= 4
+
+
+def test_mp4_of_several_segments_has_no_seams(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    n_frames = 2 * FRAMES_PER_SEGMENT + 5
+    write_mp4(make_frames(n_frames, width=96), path, fps=12.5)
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        assert stream.frames == n_frames
+        assert container.duration == n_frames / 12.5 * av.time_base
+        frames = list(container.decode(stream))
+    assert [frame.time for frame in frames] == pytest.approx([i / 12.5 for i in range(n_frames)])
+    assert all(frames[i].key_frame for i in (0, FRAMES_PER_SEGMENT, 2 * FRAMES_PER_SEGMENT))
+    for i, frame in enumerate(frames):
+        assert frame.to_ndarray(format="gray").mean(axis=0).argmax() == i
+
+
+def test_mp4_takes_a_frame_before_it_asks_for_the_next(tmp_path: Path) -> None:
+    def in_one_memory() -> Iterator[Frame]:
+        frame = np.zeros((32, 64, 4), np.uint8)
+        for other in make_frames(30):
+            frame[..., :3] = other
+            yield frame
+
+    write_mp4(in_one_memory(), tmp_path / "one.mp4", fps=10)
+    write_mp4(make_frames(30), tmp_path / "own.mp4", fps=10)
+    for frame, other in zip(decode(tmp_path / "one.mp4"), decode(tmp_path / "own.mp4"), strict=True):
+        np.testing.assert_array_equal(frame, other)
+
+
+def test_an_mp4_of_no_segments(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="segments: expected at least one, received none"):
+        join_mp4([], tmp_path / "video.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_mp4_of_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
@@ -108,6 +151,20 @@ def test_gif_skips_frames_but_not_the_last(tmp_path: Path, n_frames: int) -> Non
         image.seek(len(durations) - 1)
         row = np.asarray(image.convert("L"))[0]
         assert np.flatnonzero(row).tolist() == [n_frames - 1]
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "fps", "max_frames", "chosen", "starts"),
+    [
+        (1, 10, 5, [0], [0, 1]),
+        (5, 10, 5, [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5]),
+        (7, 10, 3, [0, 3, 6], [0, 3, 6, 7]),
+        (8, 10, 3, [0, 3, 7], [0, 3, 6, 8]),
+        (6, 100, 99, [0, 2, 5], [0, 2, 4, 6]),
+    ],
+)
+def test_frames_for_a_gif(n_frames: int, fps: float, max_frames: int, chosen: list[int], starts: list[int]) -> None:
+    assert choose_gif_frames(n_frames, fps, max_frames) == (chosen, starts)
 
 
 def test_gif_delays_are_no_shorter_than_browsers_keep(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""Draws the frames of a training in segments, which several processes share."""
+
+import pickle
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib  # type: ignore[import-untyped]
+from tqdm import tqdm
+
+from ddpg.history import Snapshot, TrainingHistory
+from ddpg.visualizations.training_picture import ColourScaleOf, TrainingPicture
+from ddpg.visualizations.video import FRAMES_PER_SEGMENT, Frame
+
+Result = TypeVar("Result")
+
+# Fewer are drawn by one process before others have started.
+_MANY_FRAMES = 400
+
+
+def draw_segments(
+    history: TrainingHistory,
+    snapshots: Sequence[Snapshot],
+    finish: Callable[[Iterator[Frame]], Result],
+    *,
+    size: tuple[int, int],
+    colour_scale: ColourScaleOf,
+    n_processes: int | None,
+    name: str,
+) -> Iterator[Result]:
+    """Draws a frame for each snapshot, with a bar on a terminal.
+
+    Segments have the same frames whatever the number of processes.
+
+    Args:
+        history: With a grid.
+        snapshots: Some of its snapshots.
+        finish: What to make of a segment's frames. A frame's memory is that of the next. Other processes import it
+            by its name.
+        size: Width and height of the frames.
+        colour_scale: As `TrainingPicture` says.
+        n_processes: `None`: one per core if there are many frames, else this one alone.
+        name: What the bar shows.
+
+    Yields:
+        What `finish` returned of each segment, in order.
+
+    Raises:
+        ValueError: `n_processes` is not positive, or the picture does not take the history.
+        RuntimeError: A process died.
+    """
+    if n_processes is not None and n_processes < 1:
+        raise ValueError(f"n_processes: expected at least 1, received {n_processes}")
+    if n_processes is None:
+        n_processes = joblib.cpu_count() if len(snapshots) >= _MANY_FRAMES else 1
+    starts = range(0, len(snapshots), FRAMES_PER_SEGMENT)
+    segments = [snapshots[start : start + FRAMES_PER_SEGMENT] for start in starts]
+    arguments = history, size, colour_scale
+    n_processes = min(n_processes, len(segments))
+    results = (
+        _draw_here(arguments, segments, finish)
+        if n_processes == 1
+        else _draw_in_processes(arguments, segments, finish, n_processes)
+    )
+    with closing(results), tqdm(total=len(snapshots), desc=name, unit="frame", disable=None) as bar:
+        for segment, result in zip(segments, results, strict=True):
+            yield result
+            bar.update(len(segment))
+
+
+def _draw_here(
+    arguments: tuple[Any, ...],
+    segments: Iterable[Sequence[Snapshot]],
+    finish: Callable[[Iterator[Frame]], Result],
+) -> Generator[Result, None, None]:
+    picture = TrainingPicture(*arguments)
+    for segment in segments:
+        yield finish(map(picture.draw, segment))
+
+
+def _draw_in_processes(
+    arguments: tuple[Any, ...],
+    segments: Iterable[Sequence[Snapshot]],
+    finish: Callable[[Iterator[Frame]], Result],
+    n_processes: int,
+) -> Generator[Result, None, None]:
+    with tempfile.TemporaryDirectory() as folder, _explained():
+        file = Path(folder) / "arguments"
+        file.write_bytes(pickle.dumps(arguments))
+        # More threads than processes would only be in each other's way.
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            parallel = joblib.Parallel(n_processes, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1)
+            tasks = (joblib.delayed(_draw_there)(file, segment, finish) for segment in segments)
+            with closing(parallel(tasks)) as results:
+                yield from results
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a process that draws the animation died, perhaps for want of memory: try a smaller n_processes"
+        ) from error
+
+
+def _draw_there(file: Path, segment: Sequence[Snapshot], finish: Callable[[Iterator[Frame]], Result]) -> Result:
+    return finish(map(_picture(file).draw, segment))
+
+
+@cache
+def _picture(file: Path) -> TrainingPicture:
+    """The picture of this process: it takes longer to lay out than to draw."""
+    _picture.cache_clear()
+    return TrainingPicture(*pickle.loads(file.read_bytes()))

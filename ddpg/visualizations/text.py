@@ -1,0 +1,91 @@
+"""Text that changes from frame to frame."""
+
+import math
+import re
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgb
+from matplotlib.font_manager import FontProperties
+from numpy.typing import NDArray
+
+_POINTS_PER_INCH = 72
+# Digits change; the words between them stay.
+_PIECES = re.compile(r"\d|\D+")
+# Pixels around a piece, for what leans over its edge.
+_MARGIN = 2
+
+
+class QuickText:
+    """One line of text, put together from images of its words and digits: each is drawn but once.
+
+    Args:
+        x: Where the text begins or ends, in pixels from the left.
+        baseline: In pixels from below.
+        align: The side of `x`.
+        size: Of the font, in points.
+        dpi: Pixels per inch.
+        colour: Any that Matplotlib knows.
+        weight: Of the font.
+    """
+
+    def __init__(
+        self,
+        x: float,
+        baseline: float,
+        align: Literal["left", "right"] = "left",
+        *,
+        size: float,
+        dpi: float,
+        colour: str = "black",
+        weight: str = "normal",
+    ) -> None:
+        self._x, self._baseline, self._align = x, round(baseline), align
+        self._font = _Font(size, dpi, colour, weight)
+
+    def draw(self, renderer: Any, text: str) -> None:
+        """Draws the text."""
+        pieces = [_draw_piece(piece, self._font) for piece in _PIECES.findall(text)]
+        x = round(self._x)
+        if self._align == "right":
+            x -= sum(piece.advance for piece in pieces)
+        for piece in pieces:
+            renderer.draw_image(renderer.new_gc(), x - _MARGIN, self._baseline - piece.descent, piece.image)
+            x += piece.advance
+
+
+class _Font(NamedTuple):
+    size: float
+    dpi: float
+    colour: str
+    weight: str
+
+
+class _Piece(NamedTuple):
+    image: NDArray[np.uint8]
+    """Red, green, blue and alpha, the lowest row first."""
+    advance: int
+    """Pixels to the next piece."""
+    descent: int
+    """Rows below the baseline."""
+
+
+@cache
+def _draw_piece(text: str, font: _Font) -> _Piece:
+    properties = FontProperties(size=font.size, weight=font.weight)
+    height = math.ceil(2 * font.size * font.dpi / _POINTS_PER_INCH)
+    descent = height // 3
+
+    # Matplotlib has no type hints for this class.
+    make_renderer: Any = RendererAgg
+    measure = make_renderer(1, 1, font.dpi).get_text_width_height_descent
+    # Between two digits, since spaces at an end have no width.
+    framed, frame = (measure(piece, properties, ismath=False)[0] for piece in (f"0{text}0", "00"))
+    advance = round(framed - frame)
+    renderer = make_renderer(advance + 2 * _MARGIN, height, font.dpi)
+    context = renderer.new_gc()
+    context.set_foreground(to_rgb(font.colour))
+    renderer.draw_text(context, _MARGIN, height - descent, text, properties, 0)
+    return _Piece(np.asarray(renderer.buffer_rgba())[::-1].copy(), advance, descent)
