@@ -34,5 +34,5 @@ def format_number(value: Any, digits: int = 2) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    text = f"{value:,}" if isinstance(value, int) or value.is_integer() else f"{value:,.{digits}f}"
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{digits}f}"
     return text.replace("-", "−")
