@@ -30,53 +30,93 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[1])
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 of a folder's relative file names and contents; DVC's `.gitignore` files do not count."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder of results, found none")
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        if files[name].name != ".gitignore":
-            digest.update(f"{file_digest(files[name])} {name}\0".encode())
-    return digest.hexdigest()
+def content_digest(path: Path) -> str:
+    """A file's or a folder's hash as DVC computes it and dvc.lock holds it."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, _md5).hexdigest()
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    listing = [{"md5": content_digest(files[name]), "relpath": name} for name in sorted(files)]
+    return f"{_md5(json.dumps(listing).encode()).hexdigest()}.dir"
 
 
 def stage_digest(stage: str, results: Path) -> str:
-    """SHA-256 of everything a stage wrote."""
-    return folder_digest(results / stage)
+    """SHA-256 of everything a stage wrote, by the hashes of its outputs; hidden files do not count.
+
+    Args:
+        stage: `train`, `evaluate` or `animate`.
+        results: The folder of result files.
+
+    Raises:
+        FileNotFoundError: The stage has no folder there.
+    """
+    folder = results / stage
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected a folder of results, found none")
+    outputs = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return _digest_of_outputs({path.name: content_digest(path) for path in outputs})
+
+
+def locked_digests(lock: Mapping[str, Any]) -> dict[str, str]:
+    """What `stage_digest` gives for the files that dvc.lock describes, so that no file is needed.
+
+    Args:
+        lock: Contents of dvc.lock.
+
+    Returns:
+        A digest by stage, in their order, up to the first stage that is absent or was not made from the outputs of
+        the stages before it.
+    """
+    digests: dict[str, str] = {}
+    produced: dict[str, str | None] = {}
+    for stage in STAGES:
+        entry = lock.get("stages", {}).get(stage, {})
+        read, written = _hashes(entry, "deps"), _hashes(entry, "outs")
+        if not written or any(read[path] != produced[path] for path in read.keys() & produced.keys()):
+            break
+        digests[stage] = _digest_of_outputs(
+            {path.removeprefix(f"results/{stage}/"): value for path, value in written.items()}
+        )
+        produced |= written
+    return digests
+
+
+def _md5(data: bytes = b"") -> Any:
+    return hashlib.md5(data, usedforsecurity=False)
+
+
+def _hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str | None]:
+    return {item["path"]: item.get("md5") for item in entry.get(kind, [])}
+
+
+def _digest_of_outputs(hashes: Mapping[str, str | None]) -> str:
+    return hashlib.sha256("".join(f"{hashes[name]} {name}\0" for name in sorted(hashes)).encode()).hexdigest()
 
 
 def config_hash(params: Mapping[str, Any]) -> str:
     """Short hash of the parameters that determine learning; equal for runs that differ in their seeds only."""
-    train = {name: value for name, value in params["train"].items() if name != "workers"}
-    learning = {"environment": params["environment"], "agent": params["agent"], "train": train}
+    train = {name: value for name, value in params.get("train", {}).items() if name != "workers"}
+    learning = {"environment": params["environment"], "agent": params.get("agent"), "train": train}
     return hashlib.sha256(json.dumps(learning, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def complete_stages(results: Path, lock: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages whose result files are all there and, by dvc.lock, made from the upstream files beside them.
+    """The stages whose files are those that dvc.lock describes, each made from the upstream files beside it.
 
     Args:
         results: The folder of result files.
-        lock: Contents of dvc.lock; empty if there is none, and then the files are taken as they are.
+        lock: Contents of dvc.lock; the files of a stage that it does not name are taken as they are.
     """
+    locked = locked_digests(lock)
     stages: list[str] = []
-    entries = lock.get("stages", {})
-    produced: dict[str, str | None] = {}
     for stage in STAGES:
-        there = all((results / stage / name).is_file() for name in _REQUIRED[stage])
-        read = {item["path"]: item.get("md5") for item in entries.get(stage, {}).get("deps", [])}
-        if not there or any(read[path] != produced[path] for path in read.keys() & produced.keys()):
+        if stage in lock.get("stages", {}):
+            complete = (results / stage).is_dir() and stage_digest(stage, results) == locked.get(stage)
+        else:
+            complete = all((results / stage / name).is_file() for name in _REQUIRED[stage])
+        if not complete:
             break
         stages.append(stage)
-        produced |= {item["path"]: item.get("md5") for item in entries.get(stage, {}).get("outs", [])}
     return tuple(stages)
 
 
@@ -91,6 +131,23 @@ def params_of_results(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dic
                 section = section.setdefault(part, {})
             section[name] = value
     return merged
+
+
+def run_git(folder: Path, *arguments: str, text: str | None = None) -> str | None:
+    """What a git command prints in a folder, without the last line's end; `None` if it fails or prints nothing.
+
+    Args:
+        folder: Where it runs.
+        arguments: The command and its arguments.
+        text: What it reads from its standard input.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, input=(text or "").encode(), capture_output=True, check=False
+        )
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return done.stdout.decode(errors="replace").rstrip("\n") or None if done.returncode == 0 else None
 
 
 @dataclass(frozen=True)
@@ -117,20 +174,25 @@ class GitState:
 
 def git_state(folder: Path) -> GitState:
     """Describe the git repository that holds a folder."""
-    if _git(folder, "rev-parse", "--is-inside-work-tree") != "true":
+    if run_git(folder, "rev-parse", "--is-inside-work-tree") != "true":
         return GitState()
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    commit = run_git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     paths = ("--", ".", *(f":(exclude){name}" for name in _GENERATED))
-    changes = _git(folder, "diff", "--binary", "--no-color", "--no-ext-diff", "HEAD", *paths) if commit else None
-    untracked = _git(folder, "ls-files", "--others", "--exclude-standard", *paths)
+    changes = run_git(folder, "diff", "--binary", "--no-color", "--no-ext-diff", "HEAD", *paths) if commit else None
+    untracked = run_git(folder, "ls-files", "--others", "--exclude-standard", *paths)
     names = [f"# untracked: {name}" for name in (untracked or "").splitlines()]
     return GitState(
         commit=commit,
-        branch=_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD"),
-        remote=without_credentials(_git(folder, "remote", "get-url", "origin") or ""),
+        branch=run_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD"),
+        remote=remote_address(folder),
         # git apply skips what stands before the first change.
         diff="".join(f"{part}\n" for part in [*names, changes] if part),
     )
+
+
+def remote_address(folder: Path) -> str | None:
+    """Address of a repository's `origin` without credentials."""
+    return without_credentials(run_git(folder, "remote", "get-url", "origin") or "")
 
 
 def without_credentials(address: str) -> str | None:
@@ -148,9 +210,20 @@ def dvc_context() -> dict[str, str]:
     return {tag: os.environ[variable] for variable, tag in _DVC_VARIABLES.items() if os.environ.get(variable)}
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
-    except FileNotFoundError:  # no git on this machine
-        return None
-    return done.stdout.decode(errors="replace").rstrip("\n") or None if done.returncode == 0 else None
+@dataclass(frozen=True)
+class Origin:
+    """Where a result comes from."""
+
+    git: GitState
+    """The code that made it."""
+
+    experiment: dict[str, str]
+    """Tags that name the DVC experiment, if it is one."""
+
+    is_current: bool = True
+    """Whether this is the project's present result, whose model is the newest."""
+
+
+def origin_of(folder: Path) -> Origin:
+    """The origin of a result that is made in a folder now."""
+    return Origin(git_state(folder), dvc_context())

@@ -1,59 +1,205 @@
-"""Record the workspace's results in MLflow from their files: `python -m pipeline.sync`."""
+"""Record results in MLflow from their files: `python -m pipeline.sync [REV…] [--all-commits] [--experiments]`."""
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
+from tqdm import tqdm
 
-from pipeline.lineage import complete_stages, params_of_results, project_root
+from pipeline.lineage import GitState, Origin, project_root, remote_address, run_git
 from pipeline.params import Params, ParamsError, load
+from pipeline.revisions import (
+    WORKSPACE,
+    Revision,
+    RevisionError,
+    commits,
+    digests_by_commit,
+    digests_of,
+    experiments,
+    resolve,
+    results_of,
+)
 from pipeline.runtime import ENVIRONMENT
-from pipeline.tracking import TrackingError, record_missing
+from pipeline.tracking import RecordedRun, TrackingError, record_missing, recorded_runs, tag
+from pipeline.tracking.contents import flatten
+
+_LONGEST_TAG = 8000  # MLflow's limit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the MLflow store complete for the workspace's results; say what was recorded.
+    """Makes the MLflow store complete for some revisions; says what was missing.
 
     Returns:
-        0 when the store holds the results, 1 when there are none or the store cannot be reached.
+        0 when the store holds their results, 1 when some are nowhere or the store cannot be reached, 2 where a name
+        is none of a revision.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.sync",
-        description="Record in MLflow what it does not hold yet of the results in this workspace, from their files: "
-        "after training without a tracker, with a new store, or with results that DVC brought from elsewhere. "
+        description="Record in MLflow what it does not hold yet of the results of these revisions, from git and DVC's "
+        "cache or remote: after training without a tracker, with a new store, or with results that DVC brought from "
+        "elsewhere. The runs are tagged with the commits, branches and tags that hold their results. "
         "A second call finds nothing to do.",
         epilog="The store is MLFLOW_TRACKING_URI if set, else mlflow.db in the project's folder.",
     )
-    parser.parse_args(arguments)
+    parser.add_argument(
+        "revisions", nargs="*", metavar="REV", help=f"a commit, branch, tag or DVC experiment, or {WORKSPACE} (default)"
+    )
+    parser.add_argument("--all-commits", action="store_true", help="every commit that a branch or tag reaches")
+    parser.add_argument("--experiments", action="store_true", help="every DVC experiment")
+    options = parser.parse_args(arguments)
     os.environ.update(ENVIRONMENT)
-    project = project_root()
-    results = project / "results"
-    lock = _read_lock(project / "dvc.lock")
-    stages = complete_stages(results, lock)
-    if not stages:
-        print(f"sync: expected the results of at least the stage train in {results}, found none", file=sys.stderr)
-        return 1
     try:
-        params = params_of_results(load(project / "params.yaml").model_dump(mode="json"), lock)
-        recorded = record_missing(Params.model_validate(params).model_dump(mode="json"), results, stages)
-    except (ParamsError, ValidationError, TrackingError) as error:
-        print(f"sync: {error}", file=sys.stderr)
-        return 1
-    for stage, run in recorded:
-        print(f"{stage}: recorded in run {run}")
-    if not recorded:
-        print(f"nothing was missing: {', '.join(stages)}")
-    return 0
+        return _sync(_chosen(options.revisions, options.all_commits, options.experiments))
+    except _UnknownError as error:
+        return _report(error, 2)
+    except (RevisionError, TrackingError, ParamsError) as error:
+        return _report(error, 1)
+    except KeyboardInterrupt:
+        return _report("interrupted; a second call goes on", 130)
 
 
-def _read_lock(file: Path) -> dict[str, Any]:
-    contents: dict[str, Any] = YAML(typ="safe", pure=True).load(file) if file.is_file() else {}
-    return contents
+class _UnknownError(Exception):
+    """A name names no revision."""
+
+
+def _chosen(names: Sequence[str], all_commits: bool, all_experiments: bool) -> list[Revision]:
+    """The revisions, the oldest first where they are many: the newest becomes the newest run."""
+    try:
+        chosen = [resolve(name) for name in names]
+    except RevisionError as error:
+        raise _UnknownError(error) from None
+    chosen += reversed(commits() if all_commits else [])
+    chosen += reversed(experiments() if all_experiments else [])
+    return chosen if names or all_commits or all_experiments else [resolve(WORKSPACE)]
+
+
+def _sync(revisions: Sequence[Revision]) -> int:
+    # A result is its content: revisions with the same one share it.
+    results: dict[tuple[tuple[str, str], ...], Revision] = {}
+    for revision, digests in zip(revisions, _all_digests(revisions), strict=True):
+        if revision.kind == WORKSPACE and not digests:
+            raise RevisionError(
+                f"{WORKSPACE}: expected the results of at least the stage train, as dvc.lock describes them, "
+                "found none; run `dvc repro` or `dvc checkout`"
+            )
+        if digests:
+            results.setdefault(tuple(digests.items()), revision)
+    runs = recorded_runs()
+    missing = [revision for content, revision in results.items() if not _holders(runs, [dict(content)])]
+    recorded = failed = False
+    for revision in tqdm(missing, unit="result", disable=None, dynamic_ncols=True):
+        try:
+            recorded |= _record(revision)
+        except (RevisionError, TrackingError) as error:
+            failed = True
+            with tqdm.external_write_mode(sys.stderr):
+                _report(error, 1)
+    if missing:
+        runs = recorded_runs()
+    tagged = _tag(_holders(runs, [dict(content) for content in results]))
+    if not (recorded or tagged or failed):
+        print(f"nothing was missing: {_count(revisions, 'revision')}, {_count(results, 'result')}")
+    return int(failed)
+
+
+def _all_digests(revisions: Sequence[Revision]) -> list[dict[str, str]]:
+    of_commits = digests_by_commit(revisions)
+    return [of_commits.get(revision.commit, {}) if revision.commit else digests_of(revision) for revision in revisions]
+
+
+def _holders(runs: Sequence[RecordedRun], contents: Sequence[Mapping[str, str]]) -> list[RecordedRun]:
+    """The runs that hold one of these contents."""
+    return [run for run in runs if any(content.items() <= run.digests.items() for content in contents)]
+
+
+def _record(revision: Revision) -> bool:
+    """Records what is missing of a revision; says whether anything was."""
+    if revision.kind == WORKSPACE:
+        load(project_root() / "params.yaml")
+    with results_of(revision) as results:
+        params = _as_stages_record(results.params)
+        for name in ("seeds", "environment"):
+            if name not in params:
+                raise RevisionError(f"{revision.name}: params.yaml: {name}: expected a value, found nothing")
+        try:
+            recorded = record_missing(params, results.folder / "results", results.stages, _origin(revision))
+        except TrackingError as error:
+            raise TrackingError(f"{revision.name}: {error}") from None
+    for run in dict.fromkeys(run for _, run in recorded):
+        stages = ", ".join(stage for stage, holder in recorded if holder == run)
+        with tqdm.external_write_mode(sys.stdout):
+            print(f"{revision.name}: {stages} recorded in run {run}", flush=True)
+    return bool(recorded)
+
+
+def _as_stages_record(params: dict[str, Any]) -> Mapping[str, Any]:
+    """Numbers as the stages record them, where today's model takes the parameters: 1 may stand for 1.0."""
+    try:
+        validated = Params.model_validate(params).model_dump(mode="json")
+    except ValidationError:
+        return params
+    return validated if flatten(validated, ".").keys() == flatten(params, ".").keys() else params
+
+
+def _origin(revision: Revision) -> Origin | None:
+    if revision.commit is None:
+        return None
+    project = project_root()
+    experiment = {}
+    if revision.kind == "experiment":
+        baseline = run_git(project, "rev-parse", "--verify", "--quiet", f"{revision.commit}^")
+        experiment = {"dvc.experiment": revision.name, **({"dvc.baseline": baseline} if baseline else {})}
+    head = run_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
+    digests = digests_by_commit([revision, Revision("HEAD", head, "commit")])
+    return Origin(
+        git=GitState(commit=revision.commit, remote=remote_address(project)),
+        experiment=experiment,
+        is_current=head is not None and digests[revision.commit] == digests.get(head),
+    )
+
+
+def _tag(runs: Sequence[RecordedRun]) -> bool:
+    """Tags runs with the commits that hold their results, their branches and tags; says whether any was changed."""
+    of_commits = digests_by_commit([*commits(), *experiments()]) if runs else {}
+    changed = False
+    for run in runs:
+        holding = [name for name, digests in of_commits.items() if digests and digests.items() <= run.digests.items()]
+        tags = {
+            "git.commits": _joined(holding),
+            "git.branches": _joined(_references("--contains", holding, "refs/heads", "refs/remotes")),
+            "git.tags": _joined(_references("--points-at", holding, "refs/tags")),
+        }
+        if tag(run, tags):
+            changed = True
+            print(f"run {run.name}: held by {_count(holding, 'commit')}, branches: {tags['git.branches'] or 'none'}")
+    return changed
+
+
+def _references(relation: str, holding: Sequence[str], *kinds: str) -> list[str]:
+    if not holding:
+        return []
+    options = [f"{relation}={commit}" for commit in holding]
+    listed = run_git(project_root(), "for-each-ref", "--format=%(refname:short) %(symref)", *options, *kinds) or ""
+    # origin/HEAD names another branch.
+    return [name for name, _, target in (line.partition(" ") for line in listed.splitlines()) if not target]
+
+
+def _joined(names: Sequence[str]) -> str:
+    """The names, the first of them where MLflow would take no more."""
+    text = ", ".join(names)
+    return text if len(text) <= _LONGEST_TAG else text[:_LONGEST_TAG].rpartition(", ")[0]
+
+
+def _count(things: Sequence[Any] | Mapping[Any, Any], name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
+
+
+def _report(error: Exception | str, status: int) -> int:
+    print(f"sync: {error}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -4,5 +4,17 @@ from pipeline.tracking.faults import TrackingError
 from pipeline.tracking.live import LiveTraining
 from pipeline.tracking.location import tracking_uri
 from pipeline.tracking.recording import record, record_missing
+from pipeline.tracking.runs import RecordedRun, digests_of, download, recorded_runs, tag
 
-__all__ = ["LiveTraining", "TrackingError", "record", "record_missing", "tracking_uri"]
+__all__ = [
+    "LiveTraining",
+    "RecordedRun",
+    "TrackingError",
+    "digests_of",
+    "download",
+    "record",
+    "record_missing",
+    "recorded_runs",
+    "tag",
+    "tracking_uri",
+]

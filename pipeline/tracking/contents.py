@@ -13,12 +13,14 @@ import numpy as np
 
 from pipeline.results import CSV
 
+ARTIFACT_FOLDERS = {"train": "train", "evaluate": "evaluate", "animate": "videos"}
+"""Where MLflow keeps each stage's files."""
+
 _SECTIONS = {
     "train": ("seeds", "environment", "agent", "train"),
     "evaluate": ("evaluate",),
     "animate": ("animate",),
 }
-_FOLDERS = {"train": "train", "evaluate": "evaluate", "animate": "videos"}
 _SUFFIXES = (".csv", ".json", ".png", ".gif", ".mp4")
 _CURVES_OVER_SEEDS = ("train/return", "test/return", "validation/return")
 
@@ -52,7 +54,8 @@ def flatten(nested: Mapping[str, Any], separator: str) -> dict[str, Any]:
 
 def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
     """The parameters a stage reads, by their path in params.yaml."""
-    flat = flatten({section: params[section] for section in _SECTIONS[stage]}, ".")
+    # An old revision may lack a section.
+    flat = flatten({section: params[section] for section in _SECTIONS[stage] if section in params}, ".")
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat.items()}
 
 
@@ -122,7 +125,7 @@ def stage_files(stage: str, results: Path) -> Iterator[tuple[Path, str]]:
     """The tables, numbers, pictures and videos of a stage, each with the artifact folder it belongs in."""
     for file in sorted((results / stage).iterdir()):
         if file.suffix in _SUFFIXES:
-            yield file, _FOLDERS[stage]
+            yield file, ARTIFACT_FOLDERS[stage]
 
 
 def describe(params: Mapping[str, Any], tags: Mapping[str, str], evaluation: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pipeline.lineage import origin_of
 from pipeline.tracking.contents import episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
 from pipeline.tracking.pictures import Painter, is_pictured, pictures_every_n_episodes
@@ -122,7 +123,7 @@ class LiveTraining:
 
     def _open(self) -> tuple[Store, str]:
         self._store = self._store or Store(self._params, self._patience)
-        self._parent = self._parent or self._store.open_parent(Path(), self._started)
+        self._parent = self._parent or self._store.open_parent(origin_of(Path()), self._started)
         for seed in self._params["seeds"]:
             if seed not in self._children:
                 self._children[seed] = self._store.open_child(self._parent, seed, self._started)

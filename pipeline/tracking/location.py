@@ -26,6 +26,23 @@ def guard_first_use(uri: str) -> AbstractContextManager[object]:
     return FileLock(f"{file}.lock", timeout=_FIRST_USE_SECONDS)
 
 
+def one_recording_at_a_time(seconds: float = -1) -> AbstractContextManager[object]:
+    """A lock for finding a result's run, or else recording it: two processes would each record their own.
+
+    Args:
+        seconds: How long to wait for another process before `TimeoutError`; negative: for ever.
+    """
+    file = _sqlite_file(tracking_uri()) or project_root() / "mlflow.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{file}.recording.lock", timeout=seconds)
+
+
+def nothing_there() -> bool:
+    """Whether the store is a file that does not exist yet."""
+    file = _sqlite_file(tracking_uri())
+    return file is not None and not file.exists()
+
+
 def artifact_location(uri: str) -> str | None:
     """Beside the database; MLflow's default would be the working directory. A server chooses for itself."""
     if re.match("https?://|databricks", uri):

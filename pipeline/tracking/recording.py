@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.lineage import STAGES, stage_digest
+from pipeline.lineage import STAGES, Origin, origin_of, stage_digest
 from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, reason, warn
+from pipeline.tracking.location import one_recording_at_a_time
 from pipeline.tracking.store import Store
 
 
@@ -21,18 +22,22 @@ def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mappin
     try:
         patience = Patience()
         patience.end_in(RECORD_SECONDS)
-        _record(Store(params, patience), stage, results, timings or {})
+        with one_recording_at_a_time(RECORD_SECONDS):
+            _record(Store(params, patience), stage, results, origin_of(results.parent), timings or {})
     except Exception as error:
         warn(f"the stage {stage}", error)
 
 
-def record_missing(params: Mapping[str, Any], results: Path, stages: Iterable[str]) -> list[tuple[str, str]]:
-    """Record those of the stages that the store does not hold yet.
+def record_missing(
+    params: Mapping[str, Any], results: Path, stages: Iterable[str], origin: Origin | None = None
+) -> list[tuple[str, str]]:
+    """Record those of the stages that the store does not hold yet; several processes may do so at once.
 
     Args:
         params: The parameters that made the results.
-        results: The folder of result files, in the project's folder.
+        results: The folder of result files, in a folder like the project's.
         stages: The stages whose files are complete, in the order of the pipeline.
+        origin: Where the results come from; `None`: from the code in the folder.
 
     Returns:
         Each stage that was recorded, with the name of the run that now holds it.
@@ -41,29 +46,32 @@ def record_missing(params: Mapping[str, Any], results: Path, stages: Iterable[st
         TrackingError: The store could not be read or written.
     """
     try:
-        store = Store(params, Patience())
-        return [
-            (done, store.name(run))
-            for stage in stages
-            for run, dones in [_record(store, stage, results, {})]
-            for done in dones
-        ]
+        with one_recording_at_a_time():
+            store = Store(params, Patience(), origin is None or origin.is_current)
+            return [
+                (done, store.name(run))
+                for stage in stages
+                for run, dones in [_record(store, stage, results, origin or origin_of(results.parent), {})]
+                for done in dones
+            ]
     except Exception as error:
         raise TrackingError(reason(error)) from None
 
 
-def _record(store: Store, stage: str, results: Path, timings: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
+def _record(
+    store: Store, stage: str, results: Path, origin: Origin, timings: Mapping[str, float]
+) -> tuple[str, tuple[str, ...]]:
     """Record a stage in the newest run made from the same upstream files, or in a new one; say which and what."""
     upstream = STAGES[: STAGES.index(stage)]
     run = store.find(stage, {name: stage_digest(name, results) for name in (*upstream, stage)})
     if run is not None and f"digest.{stage}" in run.data.tags:
         return run.info.run_id, ()
     missing = (stage,) if run else (*upstream, stage)
-    run_id = run.info.run_id if run else store.open_parent(results.parent)
+    run_id = run.info.run_id if run else store.open_parent(origin)
     try:
         for name in missing:
             store.record_stage(run_id, name, results, timings if name == stage else {})
-    except Exception:
-        store.close(run_id, "FAILED")
+    except BaseException as error:
+        store.close(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     return run_id, missing

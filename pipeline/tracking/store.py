@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ruamel.yaml import YAML
 
 from ddpg.history import TrainingHistory
-from pipeline.lineage import STAGES, config_hash, dvc_context, git_state, stage_digest
+from pipeline.lineage import STAGES, Origin, config_hash, stage_digest
 from pipeline.quiet import silent_stderr
 from pipeline.tracking.contents import (
     Point,
@@ -53,28 +53,40 @@ _ENVIRONMENT = {
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
+def open_client() -> "MlflowClient":
+    """A client of the store, which does not wait for ever."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri(), registry_uri=tracking_uri())
+
+
 class Store:
     """The experiment of one environment, reached through an `MlflowClient` of its own."""
 
-    def __init__(self, params: Mapping[str, Any], patience: Patience) -> None:
-        """Reach the store and its experiment, which are created at their first use."""
+    def __init__(self, params: Mapping[str, Any], patience: Patience, is_current: bool = True) -> None:
+        """Reach the store and its experiment, which are created at their first use.
+
+        Args:
+            params: Contents of params.yaml.
+            patience: How long the store may take.
+            is_current: Whether the model that is recorded becomes the newest.
+        """
         self._params = params
         self._patience = patience
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        self._is_current = is_current
         with guard_first_use(tracking_uri()):
+            self._client = open_client()
             self._open(params["environment"]["id"])
 
     def _open(self, experiment: str) -> None:
-        from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
-        uri = tracking_uri()
-        self._client = MlflowClient(uri, registry_uri=uri)
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
             try:
-                self._experiment = self.client.create_experiment(experiment, artifact_location(uri))
+                self._experiment = self.client.create_experiment(experiment, artifact_location(tracking_uri()))
                 return
             except MlflowException:  # another process was faster
                 found = self.client.get_experiment_by_name(experiment)
@@ -92,14 +104,14 @@ class Store:
         """A run's name."""
         return str(self.client.get_run(run).info.run_name)
 
-    def open_parent(self, project: Path, start_time: int | None = None) -> str:
+    def open_parent(self, origin: Origin, start_time: int | None = None) -> str:
         """Open the run of a result, with what is known before any stage is recorded.
 
         Args:
-            project: The folder of the code that makes the result.
+            origin: The code that made the result.
             start_time: When training started; `None` for a result that is recorded from its files.
         """
-        git = git_state(project)
+        git = origin.git
         tags = {
             "config_hash": config_hash(self._params),
             "seeds": ", ".join(str(seed) for seed in self._params["seeds"]),
@@ -108,7 +120,7 @@ class Store:
             **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
             **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
             **({"backfilled": "true"} if start_time is None else {}),
-            **dvc_context(),
+            **origin.experiment,
         }
         tags["mlflow.note.content"] = describe(self._params, tags, {})
         run = self._create_run(tags, tags.get("dvc.experiment"), start_time)
@@ -251,13 +263,15 @@ class Store:
         self._register(name, model, run, note)
 
     def _register(self, name: str, model: "LoggedModel", run: str, note: str) -> None:
-        if not self.client.search_registered_models(f"name = '{name}'"):
+        found = self.client.search_registered_models(f"name = '{name}'")
+        if not found:
             self.client.create_registered_model(name)
         # A source of the form models:/ID would be looked up in the process's default store, not in this one.
         created = self.client.create_model_version(
             name, model.artifact_location, run, description=note, model_id=model.model_id
         )
-        self.client.set_registered_model_alias(name, _MODEL_ALIAS, created.version)
+        if self._is_current or not any(_MODEL_ALIAS in registered.aliases for registered in found):
+            self.client.set_registered_model_alias(name, _MODEL_ALIAS, created.version)
 
 
 def _save_keras_model(policy: Path, folder: Path, logged: "LoggedModel", run: str) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
+from pipeline.lineage import STAGES, content_digest
 from pipeline.params import load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -78,6 +80,24 @@ class Laboratory:
     def animate(self) -> None:
         for name in ("training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png"):
             self._write("animate", name, name)
+
+    def lock(self) -> dict[str, Any]:
+        """Contents of dvc.lock as DVC would write it for the results there are."""
+        stages: dict[str, Any] = {}
+        for stage in STAGES:
+            if (self.results / stage).is_dir():
+                outputs = sorted(self.results.glob(f"{stage}/[!.]*"))
+                hashes = [{"path": f"results/{stage}/{path.name}", "md5": content_digest(path)} for path in outputs]
+                upstream = [out for entry in stages.values() for out in entry["outs"]]
+                stages[stage] = {"cmd": "true", "deps": [dict(out) for out in upstream], "outs": hashes}
+        return {"schema": "2.0", "stages": stages}
+
+    def write_lock(self, **params: Any) -> None:
+        """Writes dvc.lock, with parameters of the train stage."""
+        lock = self.lock()
+        lock["stages"]["train"]["params"] = {"params.yaml": params}
+        with (self.folder / "dvc.lock").open("w") as file:
+            YAML(pure=True).dump(lock, file)
 
     def recorded_points(self, seed: int) -> set[tuple[str, float, int]]:
         """What the child run of a seed must hold, by a reading of episodes.csv of its own."""

@@ -1,24 +1,27 @@
 """Digests, git state and what else says where a result comes from."""
 
-import hashlib
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.lineage import (
+    STAGES,
     GitState,
     complete_stages,
     config_hash,
+    content_digest,
     dvc_context,
-    file_digest,
-    folder_digest,
     git_state,
+    locked_digests,
     params_of_results,
     project_root,
+    stage_digest,
     without_credentials,
 )
-from tests.pipeline.laboratory import Laboratory
+from tests.pipeline.laboratory import REPOSITORY, Laboratory
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -27,31 +30,43 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_file_digest_is_sha256(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"abc")
-    assert file_digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+def test_a_content_digest_is_the_one_of_dvc(tmp_path: Path) -> None:
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs.local import LocalFileSystem
+
+    for name in ("b/c", "b-a", "é"):
+        (tmp_path / "of stage" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "of stage" / name).write_text(name)
+    cache = HashFileDB(LocalFileSystem(), str(tmp_path / "cache"))
+    for path in (tmp_path / "of stage", tmp_path / "of stage" / "b-a"):
+        assert content_digest(path) == build(cache, str(path), LocalFileSystem(), "md5")[2].hash_info.value
 
 
-def test_a_folder_digest_is_that_of_its_sorted_names_and_contents(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "c").write_bytes(b"2")
-    (tmp_path / "a").write_bytes(b"1")
-    lines = [f"{hashlib.sha256(content).hexdigest()} {name}\0" for name, content in (("a", b"1"), ("b/c", b"2"))]
-    assert folder_digest(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
+def test_a_stages_digest_is_that_of_its_outputs_in_the_lock(laboratory: Laboratory) -> None:
+    assert {stage: stage_digest(stage, laboratory.results) for stage in STAGES} == locked_digests(laboratory.lock())
 
 
-def test_a_folder_digest_ignores_gitignore_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("1")
-    before = folder_digest(tmp_path)
-    (tmp_path / ".gitignore").write_text("/a")
-    assert folder_digest(tmp_path) == before
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert folder_digest(tmp_path) != before
+def test_a_stages_digest_ignores_hidden_files_and_nothing_else(laboratory: Laboratory) -> None:
+    before = stage_digest("train", laboratory.results)
+    folder = laboratory.results / "train"
+    (folder / ".gitignore").write_text("/seeds")
+    assert stage_digest("train", laboratory.results) == before
+    (folder / "seeds" / "1").rename(folder / "seeds" / "9")
+    assert stage_digest("train", laboratory.results) != before
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing_here: expected a folder"):
-        folder_digest(tmp_path / "nothing_here")
+def test_a_stage_without_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="train: expected a folder"):
+        stage_digest("train", tmp_path)
+
+
+def test_a_stages_outputs_stand_directly_in_its_folder() -> None:
+    stages = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
+    for stage, entry in stages.items():
+        for output in [*entry["outs"], *entry.get("metrics", [])]:
+            path = output if isinstance(output, str) else next(iter(output))
+            assert Path(path).parent == Path("results", stage)
 
 
 def test_the_config_hash_changes_with_what_determines_learning_only(laboratory: Laboratory) -> None:
@@ -131,19 +146,25 @@ def test_the_dvc_context_holds_the_experiment_and_no_other_variable(monkeypatch:
 
 
 def test_stages_are_complete_up_to_the_first_missing_file(laboratory: Laboratory) -> None:
-    assert complete_stages(laboratory.results, {}) == ("train", "evaluate", "animate")
+    locks: list[dict[str, Any]] = [{}, laboratory.lock()]
+    for lock in locks:
+        assert complete_stages(laboratory.results, lock) == STAGES
     (laboratory.results / "evaluate" / "metrics.json").unlink()
-    assert complete_stages(laboratory.results, {}) == ("train",)
+    for lock in locks:
+        assert complete_stages(laboratory.results, lock) == ("train",)
+
+
+def test_files_that_are_not_those_of_the_lock_are_not_complete(laboratory: Laboratory) -> None:
+    lock = laboratory.lock()
+    laboratory.evaluate(iqm=1.0)
+    assert complete_stages(laboratory.results, lock) == ("train",)
 
 
 def test_a_stage_made_from_other_upstream_files_is_not_complete(laboratory: Laboratory) -> None:
-    def lock(md5: str) -> dict[str, object]:
-        outs = [{"path": "results/train/seeds", "md5": md5}]
-        deps = [{"path": "pipeline/evaluate.py", "md5": "x"}, {"path": "results/train/seeds", "md5": "old"}]
-        return {"stages": {"train": {"outs": outs}, "evaluate": {"deps": deps}}}
-
-    assert complete_stages(laboratory.results, lock("old")) == ("train", "evaluate", "animate")
-    assert complete_stages(laboratory.results, lock("new")) == ("train",)
+    lock = laboratory.lock()
+    lock["stages"]["evaluate"]["deps"][0]["md5"] = "old"
+    assert list(locked_digests(lock)) == ["train"]
+    assert complete_stages(laboratory.results, lock) == ("train",)
 
 
 def test_the_locked_parameters_are_those_of_the_results() -> None:

@@ -22,12 +22,10 @@ def test_the_first_call_records_all_stages_and_the_second_none(
     assert main([]) == 0
     (parent,) = store.parents()
     name = parent.info.run_name
-    assert capsys.readouterr().out.splitlines() == [
-        f"{stage}: recorded in run {name}" for stage in ("train", "evaluate", "animate")
-    ]
+    assert capsys.readouterr().out == f"workspace: train, evaluate, animate recorded in run {name}\n"
     assert parent.data.tags["stages"] == "train, evaluate, animate"
     assert main([]) == 0
-    assert capsys.readouterr().out == "nothing was missing: train, evaluate, animate\n"
+    assert capsys.readouterr().out == "nothing was missing: 1 revision, 1 result\n"
     assert len(store.runs()) == 1 + len(laboratory.seeds)
 
 
@@ -38,13 +36,11 @@ def test_only_what_is_missing_is_recorded(
     (parent,) = store.parents()
     shutil.rmtree(laboratory.results / "animate")
     assert main([]) == 0
-    assert capsys.readouterr().out == f"evaluate: recorded in run {parent.info.run_name}\n"
+    assert capsys.readouterr().out == f"workspace: evaluate recorded in run {parent.info.run_name}\n"
 
 
 def test_edited_parameters_do_not_become_those_of_the_results(laboratory: Laboratory, store: Store) -> None:
-    (laboratory.folder / "dvc.lock").write_text(
-        "stages: {train: {params: {params.yaml: {agent.lr_actor: 0.5, seeds: [1, 2, 3]}}}}"
-    )
+    laboratory.write_lock(**{"agent.lr_actor": 0.5, "seeds": [1, 2, 3]})
     assert main([]) == 0
     (parent,) = store.parents()
     assert parent.data.params["agent.lr_actor"] == "0.5"

@@ -1,0 +1,332 @@
+"""Revisions of the project, by any name that people call them, and the results each of them holds."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline import tracking
+from pipeline.lineage import (
+    complete_stages,
+    content_digest,
+    locked_digests,
+    params_of_results,
+    project_root,
+    run_git,
+    stage_digest,
+)
+from pipeline.tracking import TrackingError, download
+from pipeline.tracking.faults import reason
+
+WORKSPACE = "workspace"
+_PROJECT_FILES = ("params.yaml", "dvc.lock", "dvc.yaml")
+
+
+class RevisionError(Exception):
+    """A revision is unknown, or its results are nowhere; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A state of the project."""
+
+    name: str
+    """As people call it: `workspace`, `HEAD~1`, `main`, a DVC experiment's name, an MLflow run's id."""
+
+    commit: str | None
+    """Hash of the commit that holds it; `None` for the workspace, and for a run whose results no commit holds."""
+
+    kind: Literal["workspace", "commit", "experiment", "run"]
+    """What it is."""
+
+
+@dataclass(frozen=True)
+class RevisionResults:
+    """What a revision holds, as files."""
+
+    revision: Revision
+    """Whose results these are."""
+
+    folder: Path
+    """A folder like the project's, with params.yaml, dvc.lock, dvc.yaml and results/."""
+
+    params: dict[str, Any]
+    """The parameters that made the results, as plain values: today's model may refuse those of an old revision."""
+
+    stages: tuple[str, ...]
+    """The stages whose results are complete."""
+
+
+def resolve(name: str) -> Revision:
+    """The revision of this name.
+
+    Args:
+        name: `workspace`, or anything that git takes for a commit, or a DVC experiment, or the id of an MLflow run.
+
+    Raises:
+        RevisionError: There is none, there are several, or it has no results.
+    """
+    revision = Revision(name, None, "workspace") if name == WORKSPACE else _find(name)
+    if revision.commit and not digests_of(revision):
+        raise RevisionError(
+            f"{name}: expected a revision with results, found none in the dvc.lock of {revision.commit[:10]}"
+        )
+    return revision
+
+
+def commits(limit: int | None = None) -> list[Revision]:
+    """The commits with a dvc.lock that HEAD, a branch or a tag reaches, newest first, by their short hashes.
+
+    Args:
+        limit: So many at most.
+    """
+    listed = run_git(project_root(), "log", "--date-order", "--format=%H %h", *_references(), "--")
+    names = dict(line.split() for line in (listed or "").splitlines())
+    return [Revision(names[commit], commit, "commit") for commit in _lock_objects(list(names))][:limit]
+
+
+def experiments() -> list[Revision]:
+    """DVC's experiments that were run and have a dvc.lock, newest first, by their names."""
+    # Most projects have none, and the import takes a second.
+    if not run_git(project_root(), "for-each-ref", "--count=1", "refs/exps"):
+        return []
+    from dvc.repo.experiments.utils import exp_refs
+    from dvc.scm import Git
+
+    with closing(Git(project_root(), search_parent_directories=True)) as scm:
+        names = {scm.get_ref(str(ref)): ref.name for ref in exp_refs(scm)}
+    if not names:
+        return []
+    newest_first = run_git(project_root(), "rev-list", "--no-walk", "--date-order", *names) or ""
+    return [Revision(names[commit], commit, "experiment") for commit in _lock_objects(newest_first.splitlines())]
+
+
+def digests_of(revision: Revision) -> dict[str, str]:
+    """By complete stage: the digest of a revision's results, which are not copied for it.
+
+    Raises:
+        RevisionError: It cannot be read.
+    """
+    if revision.commit:
+        return locked_digests(lock_of(revision))
+    if revision.kind == WORKSPACE:
+        results = project_root() / "results"
+        return {stage: stage_digest(stage, results) for stage in complete_stages(results, lock_of(revision))}
+    try:
+        return tracking.digests_of(revision.name)
+    except TrackingError as error:
+        raise RevisionError(f"{revision.name}: expected an MLflow run, received {error}") from None
+
+
+def digests_by_commit(revisions: Iterable[Revision]) -> dict[str, dict[str, str]]:
+    """What `lineage.locked_digests` gives for each commit's dvc.lock, in the order of the revisions.
+
+    A commit whose dvc.lock cannot be read, as in the middle of a merge, has none.
+    """
+    objects = _lock_objects([revision.commit for revision in revisions if revision.commit])
+    # Many commits share a lock.
+    digests = {name: _digests_of_object(name) for name in dict.fromkeys(objects.values())}
+    return {commit: digests[name] for commit, name in objects.items()}
+
+
+def lock_of(revision: Revision) -> Mapping[str, Any]:
+    """Contents of a revision's dvc.lock; empty if it has none.
+
+    Raises:
+        RevisionError: It is no YAML.
+    """
+    return _mapping(text_of(revision, "dvc.lock") or "", f"{revision.name}: dvc.lock")
+
+
+def params_of(revision: Revision) -> dict[str, Any]:
+    """The parameters that made a revision's results, as plain values.
+
+    Raises:
+        RevisionError: It has no params.yaml, or one that is no YAML.
+    """
+    text = text_of(revision, "params.yaml")
+    if text is None:
+        raise RevisionError(f"{revision.name}: expected a file params.yaml, found none")
+    return params_of_results(_mapping(text, f"{revision.name}: params.yaml"), lock_of(revision))
+
+
+def text_of(revision: Revision, path: str) -> str | None:
+    """A file that git tracks at a revision, such as a table; `None` if there is none.
+
+    Args:
+        revision: A commit, or the workspace, where git need not track the file.
+        path: Its path in the project's folder.
+    """
+    if revision.commit:
+        return run_git(project_root(), "cat-file", "blob", f"{revision.commit}:./{path}")
+    file = project_root() / path
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+@contextmanager
+def results_of(revision: Revision, paths: Sequence[str] | None = None) -> Iterator[RevisionResults]:
+    """A revision's results as files: the workspace's own, else copies from git and DVC's cache or remote.
+
+    The user's files stay as they are; copies vanish at the end.
+
+    Args:
+        revision: What `resolve` returned.
+        paths: Files or folders below `results` that are needed, to copy no more; `None`: all. Those of a stage that
+            is not complete are left out.
+
+    Raises:
+        RevisionError: Some of it is nowhere.
+    """
+    if revision.kind == WORKSPACE:
+        folder = project_root()
+        stages = complete_stages(folder / "results", lock_of(revision))
+        yield RevisionResults(revision, folder, params_of(revision), stages)
+        return
+    with TemporaryDirectory(prefix="revision-") as temporary:
+        folder = Path(temporary)
+        if revision.commit is None:
+            yield _download(revision, folder)
+        else:
+            yield _copy(revision, paths or ["results"], folder)
+
+
+def _find(name: str) -> Revision:
+    commit = run_git(project_root(), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if commit:
+        return Revision(name, commit, "commit")
+    found = [experiment for experiment in experiments() if experiment.name == name]
+    if len(found) > 1:
+        listed = ", ".join(str(experiment.commit)[:10] for experiment in found)
+        raise RevisionError(f"{name}: expected one DVC experiment, found {len(found)}; name a commit: {listed}")
+    if found:
+        return found[0]
+    if re.fullmatch("[0-9a-f]{32}", name):
+        return _find_run(name)
+    raise RevisionError(
+        f"{name}: expected {WORKSPACE!r} or the name of a commit, branch, tag, DVC experiment or MLflow run, found none"
+    )
+
+
+def _find_run(run: str) -> Revision:
+    """Where a run's results are: in the newest commit or experiment that holds them, in the workspace, or in MLflow."""
+    recorded = digests_of(Revision(run, None, "run"))
+    if not recorded:
+        raise RevisionError(f"{run}: expected a run with results, found none recorded in it")
+    for commit, digests in digests_by_commit([*commits(), *experiments()]).items():
+        if recorded.items() <= digests.items():
+            return Revision(run, commit, "run")
+    here = recorded.items() <= digests_of(Revision(WORKSPACE, None, "workspace")).items()
+    return Revision(run, None, "workspace" if here else "run")
+
+
+def _references() -> tuple[str, ...]:
+    head = run_git(project_root(), "rev-parse", "--verify", "--quiet", "HEAD")
+    return ("--branches", "--tags", "--remotes", *filter(None, [head]))
+
+
+def _lock_objects(candidates: Sequence[str]) -> dict[str, str]:
+    """Those of the commits that have a dvc.lock, with the name of git's object for it."""
+    asked = "".join(f"{commit}:./dvc.lock\n" for commit in candidates)
+    answers = run_git(project_root(), "cat-file", "--batch-check=%(objecttype) %(objectname)", text=asked)
+    pairs = zip(candidates, (answers or "").splitlines(), strict=False)
+    return {commit: answer.split()[1] for commit, answer in pairs if answer.startswith("blob ")}
+
+
+def _digests_of_object(name: str) -> dict[str, str]:
+    try:
+        return locked_digests(_mapping(run_git(project_root(), "cat-file", "blob", name) or "", "dvc.lock"))
+    except RevisionError:
+        return {}
+
+
+def _mapping(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        contents = _parse(text)
+    except YAMLError as error:
+        raise RevisionError(f"{name}: expected YAML\n{error}") from None
+    if not isinstance(contents, dict | None):
+        raise RevisionError(f"{name}: expected a mapping, received {contents!r}")
+    return contents or {}
+
+
+@cache  # A lock takes 50 ms to read, and many commits share one.
+def _parse(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)  # YAML 1.2, as DVC reads it
+
+
+def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionResults:
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+
+    for name in _PROJECT_FILES:
+        text = text_of(revision, name)
+        if text is not None:
+            (folder / name).write_text(f"{text}\n", encoding="utf-8")
+    lock = lock_of(revision)
+    stages = tuple(locked_digests(lock))
+    outputs = {output["path"]: output.get("md5") for stage in stages for output in lock["stages"][stage]["outs"]}
+    try:
+        with closing(DVCFileSystem(str(project_root()), rev=revision.commit)) as files:
+            for output, path in ((output, _overlap(output, asked)) for output in outputs for asked in paths):
+                if path is not None:
+                    _copy_output(files, path, folder, revision)
+                    _check(folder / path, outputs[output] if path == output else None, revision, path)
+    except DvcException as error:
+        raise RevisionError(f"{revision.name}: expected what DVC can read, received {error}") from None
+    return RevisionResults(revision, folder, params_of(revision), stages)
+
+
+def _overlap(output: str, asked: str) -> str | None:
+    """What of an output was asked for: all of it, something inside, or nothing."""
+    if PurePosixPath(output).is_relative_to(asked):
+        return output
+    return asked if PurePosixPath(asked).is_relative_to(output) else None
+
+
+def _copy_output(files: Any, path: str, folder: Path, revision: Revision) -> None:
+    try:
+        for source in files.find(path):
+            target = _inside(folder, source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(source, str(target))
+    except RevisionError:
+        raise
+    except Exception as error:  # whatever DVC and its remotes raise
+        raise _nowhere(revision, path, f" ({reason(error)})") from None
+
+
+def _check(copy: Path, md5: str | None, revision: Revision, path: str) -> None:
+    if not copy.exists() or (md5 and content_digest(copy) != md5):
+        raise _nowhere(revision, path)
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """A path in a folder; one that would leave it, as a forged cache or store may name, is refused."""
+    target = folder / path
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise RevisionError(f"{path}: expected a path in the project's folder, received one that leaves it")
+    return target
+
+
+def _nowhere(revision: Revision, path: str, why: str = "") -> RevisionError:
+    return RevisionError(
+        f"{revision.name}: {path}: expected what dvc.lock describes, found it neither in git nor in DVC's cache or "
+        f"remote{why}; run `dvc push` where it was made, or `dvc repro` at {str(revision.commit)[:10]}"
+    )
+
+
+def _download(revision: Revision, folder: Path) -> RevisionResults:
+    """The tables and videos that MLflow keeps of a run; the seeds' policies and histories are not among them."""
+    try:
+        stages = download(revision.name, lambda path: _inside(folder, path))
+    except TrackingError as error:
+        raise RevisionError(f"{revision.name}: expected the files of an MLflow run, received {error}") from None
+    text = (folder / "params.yaml").read_text(encoding="utf-8")
+    return RevisionResults(revision, folder, dict(_mapping(text, f"{revision.name}: params.yaml")), stages)
