@@ -1,0 +1,1 @@
+"""What differs between two results, in words, figures and pictures."""

@@ -1,0 +1,80 @@
+"""What a comparison reads of a revision."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.lineage import project_root, run_git
+from pipeline.results import read_json
+from pipeline.revisions import Revision, RevisionError, RevisionResults
+
+TABLES = (
+    "results/train/episodes.csv",
+    *(f"results/evaluate/{name}" for name in ("episodes.csv", "seeds.csv", "metrics.json")),
+)
+"""What is read where no pictures are asked for: git has it, whatever DVC's cache lacks."""
+
+_SHORT_HASH = 10
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluated revision. Its folder vanishes with the context manager that opened it."""
+
+    revision: Revision
+    folder: Path
+    """Holds `results/`."""
+    params: dict[str, Any]
+    stages: tuple[str, ...]
+
+    @classmethod
+    def of(cls, opened: RevisionResults) -> "Result":
+        """The result in an opened revision.
+
+        Raises:
+            RevisionError: It was not evaluated.
+        """
+        if "evaluate" not in opened.stages:
+            name, found = opened.revision.name, ", ".join(opened.stages) or "none"
+            raise RevisionError(
+                f"{name}: expected complete results of the stages train and evaluate, found {found}; run `dvc repro`"
+            )
+        return cls(opened.revision, opened.folder, opened.params, opened.stages)
+
+    @property
+    def name(self) -> str:
+        """As people called it, but a hash is shortened."""
+        name = self.revision.name
+        is_hash = self.revision.kind == "run" or (self.revision.commit or "").startswith(name)
+        return name[:_SHORT_HASH] if is_hash else name
+
+    @cached_property
+    def origin(self) -> str:
+        """The commit with its date and subject, or where else the results are."""
+        commit = self.revision.commit
+        if commit is None:
+            return "the workspace" if self.revision.kind == "workspace" else f"MLflow run {self.revision.name}"
+        return run_git(project_root(), "show", "-s", "--format=%h, %cs: %s", commit) or commit
+
+    @cached_property
+    def training(self) -> pd.DataFrame:
+        """A row per seed and training episode."""
+        return pd.read_csv(self.folder / "results/train/episodes.csv")
+
+    @cached_property
+    def evaluation(self) -> pd.DataFrame:
+        """A row per seed, policy and evaluation episode."""
+        return pd.read_csv(self.folder / "results/evaluate/episodes.csv")
+
+    @cached_property
+    def seeds(self) -> pd.DataFrame:
+        """A row per seed, in their order."""
+        return pd.read_csv(self.folder / "results/evaluate/seeds.csv").sort_values("seed", ignore_index=True)
+
+    @property
+    def median_seed(self) -> int:
+        """The seed whose pictures are shown."""
+        return int(read_json(self.folder / "results/evaluate/metrics.json")["median_seed"])
