@@ -125,6 +125,12 @@ def digests_of(revision: Revision) -> dict[str, str]:
         raise RevisionError(f"{revision.name}: expected an MLflow run, received {error}") from None
 
 
+def all_digests(revisions: Sequence[Revision]) -> list[tuple[Revision, dict[str, str]]]:
+    """Every revision with its digests, as `digests_of` gives them; a commit whose dvc.lock cannot be read has none."""
+    of_commits = digests_by_commit(revisions)
+    return [(each, of_commits.get(each.commit, {}) if each.commit else digests_of(each)) for each in revisions]
+
+
 def digests_by_commit(revisions: Iterable[Revision]) -> dict[str, dict[str, str]]:
     """What `lineage.locked_digests` gives for each commit's dvc.lock, in the order of the revisions.
 
@@ -134,6 +140,30 @@ def digests_by_commit(revisions: Iterable[Revision]) -> dict[str, dict[str, str]
     # Many commits share a lock.
     digests = {name: _digests_of_object(name) for name in dict.fromkeys(objects.values())}
     return {commit: digests[name] for commit, name in objects.items()}
+
+
+def parent_of(revision: Revision) -> Revision | None:
+    """The commit that a revision was made from: HEAD for the workspace, the baseline for an experiment."""
+    name = f"{revision.commit}^" if revision.commit else "HEAD"
+    commit = run_git(project_root(), "rev-parse", "--verify", "--quiet", name)
+    return Revision(commit[:7], commit, "commit") if commit else None
+
+
+def references(relation: Literal["--contains", "--points-at"], holding: Sequence[str], *below: str) -> list[str]:
+    """Branches and tags that contain one of these commits, or point at it.
+
+    Args:
+        relation: Which.
+        holding: Hashes of the commits.
+        below: Kinds of references such as `refs/heads`; none: branches and tags.
+    """
+    if not holding:
+        return []
+    options = [f"{relation}={commit}" for commit in holding]
+    kinds = below or ("refs/heads", "refs/tags", "refs/remotes")
+    listed = run_git(project_root(), "for-each-ref", "--format=%(refname:short) %(symref)", *options, *kinds) or ""
+    # origin/HEAD only repeats a branch.
+    return [name for name, _, target in (line.partition(" ") for line in listed.splitlines()) if not target]
 
 
 def lock_of(revision: Revision) -> Mapping[str, Any]:
@@ -228,7 +258,7 @@ def _find_run(run: str) -> Revision:
 
 def _references() -> tuple[str, ...]:
     head = run_git(project_root(), "rev-parse", "--verify", "--quiet", "HEAD")
-    return ("--branches", "--tags", "--remotes", *filter(None, [head]))
+    return ("--branches", "--tags", "--remotes", *([head] if head else []))
 
 
 def _lock_objects(candidates: Sequence[str]) -> dict[str, str]:

@@ -15,10 +15,13 @@ from pipeline.revisions import (
     WORKSPACE,
     Revision,
     RevisionError,
+    all_digests,
     commits,
     digests_by_commit,
     digests_of,
     experiments,
+    parent_of,
+    references,
     resolve,
     results_of,
 )
@@ -79,7 +82,7 @@ def _chosen(names: Sequence[str], all_commits: bool, all_experiments: bool) -> l
 def _sync(revisions: Sequence[Revision]) -> int:
     # A result is its content: revisions with the same one share it.
     results: dict[tuple[tuple[str, str], ...], Revision] = {}
-    for revision, digests in zip(revisions, _all_digests(revisions), strict=True):
+    for revision, digests in all_digests(revisions):
         if revision.kind == WORKSPACE and not digests:
             raise RevisionError(
                 f"{WORKSPACE}: expected the results of at least the stage train, as dvc.lock describes them, "
@@ -103,11 +106,6 @@ def _sync(revisions: Sequence[Revision]) -> int:
     if not (recorded or tagged or failed):
         print(f"nothing was missing: {_count(revisions, 'revision')}, {_count(results, 'result')}")
     return int(failed)
-
-
-def _all_digests(revisions: Sequence[Revision]) -> list[dict[str, str]]:
-    of_commits = digests_by_commit(revisions)
-    return [of_commits.get(revision.commit, {}) if revision.commit else digests_of(revision) for revision in revisions]
 
 
 def _holders(runs: Sequence[RecordedRun], contents: Sequence[Mapping[str, str]]) -> list[RecordedRun]:
@@ -150,14 +148,13 @@ def _origin(revision: Revision) -> Origin | None:
     project = project_root()
     experiment = {}
     if revision.kind == "experiment":
-        baseline = run_git(project, "rev-parse", "--verify", "--quiet", f"{revision.commit}^")
-        experiment = {"dvc.experiment": revision.name, **({"dvc.baseline": baseline} if baseline else {})}
-    head = run_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
-    digests = digests_by_commit([revision, Revision("HEAD", head, "commit")])
+        baseline = parent_of(revision)
+        experiment = {"dvc.experiment": revision.name, **({"dvc.baseline": str(baseline.commit)} if baseline else {})}
+    head = Revision("HEAD", run_git(project, "rev-parse", "--verify", "--quiet", "HEAD"), "commit")
     return Origin(
         git=GitState(commit=revision.commit, remote=remote_address(project)),
         experiment=experiment,
-        is_current=head is not None and digests[revision.commit] == digests.get(head),
+        is_current=digests_of(revision) == digests_of(head),
     )
 
 
@@ -169,22 +166,13 @@ def _tag(runs: Sequence[RecordedRun]) -> bool:
         holding = [name for name, digests in of_commits.items() if digests and digests.items() <= run.digests.items()]
         tags = {
             "git.commits": _joined(holding),
-            "git.branches": _joined(_references("--contains", holding, "refs/heads", "refs/remotes")),
-            "git.tags": _joined(_references("--points-at", holding, "refs/tags")),
+            "git.branches": _joined(references("--contains", holding, "refs/heads", "refs/remotes")),
+            "git.tags": _joined(references("--points-at", holding, "refs/tags")),
         }
         if tag(run, tags):
             changed = True
             print(f"run {run.name}: held by {_count(holding, 'commit')}, branches: {tags['git.branches'] or 'none'}")
     return changed
-
-
-def _references(relation: str, holding: Sequence[str], *kinds: str) -> list[str]:
-    if not holding:
-        return []
-    options = [f"{relation}={commit}" for commit in holding]
-    listed = run_git(project_root(), "for-each-ref", "--format=%(refname:short) %(symref)", *options, *kinds) or ""
-    # origin/HEAD names another branch.
-    return [name for name, _, target in (line.partition(" ") for line in listed.splitlines()) if not target]
 
 
 def _joined(names: Sequence[str]) -> str:
