@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.comparison.folder import PAGE, FolderError, require_replaceable
 from pipeline.comparison.result import TABLES, Result
 from pipeline.comparison.scores import METRICS, Comparison, compare
 from pipeline.comparison.text import lines
@@ -42,14 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update(ENVIRONMENT)
     names = options.revisions or ["HEAD"]
     try:
+        if options.out is not None:
+            require_replaceable(options.out)
         with ExitStack() as opened:
             results = [*_open(opened, names if len(names) > 1 else [*names, WORKSPACE], options.out is not None)]
             comparisons = [compare(results[0], other) for other in results[1:]]
-    except RevisionError as error:
+            for comparison in comparisons:
+                print(*lines(comparison), "", sep="\n")
+            if options.out is not None:
+                from pipeline.comparison.report import write_report  # draws with Matplotlib, which takes a second
+
+                write_report(options.out, results, comparisons)
+                print(f"Report: {options.out / PAGE}")
+    except (RevisionError, FolderError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
-    for i, comparison in enumerate(comparisons):
-        print(*([] if i == 0 else ["", "-" * 20, ""]), *lines(comparison), sep="\n")
     regressions = [*_regressions(comparisons, options.fail_on_regression)]
     return 1 if any(regressions) else 0
 
@@ -111,7 +119,7 @@ def _regressions(comparisons: Sequence[Comparison], tolerances: Sequence[Toleran
     for comparison in comparisons:
         for name, amount in tolerances:
             found, words = _judge(comparison, name, amount)
-            print(f"\n{'Regression' if found else 'No regression'} of {name} beyond {amount:g}: {words}.")
+            print(f"{'Regression' if found else 'No regression'} of {name} beyond {amount:g}: {words}.")
             yield found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ddpg.history import TrainingHistory
 from pipeline.lineage import project_root, run_git
 from pipeline.results import read_json
 from pipeline.revisions import Revision, RevisionError, RevisionResults
@@ -73,6 +74,22 @@ class Result:
     def seeds(self) -> pd.DataFrame:
         """A row per seed, in their order."""
         return pd.read_csv(self.folder / "results/evaluate/seeds.csv").sort_values("seed", ignore_index=True)
+
+    @cached_property
+    def history(self) -> TrainingHistory | None:
+        """Of the median seed; `None` where the revision holds none, as MLflow's runs do."""
+        file = self.folder / f"results/train/seeds/{self.median_seed}/history.npz"
+        return TrainingHistory.load(file) if file.is_file() else None
+
+    def film(self, name: str) -> Path | None:
+        """A video of the animate stage, if there is one."""
+        file = self.folder / "results/animate" / f"{name}.mp4"
+        return file if "animate" in self.stages and file.is_file() else None
+
+    def pace(self, film: str) -> float:
+        """Steps shown per second by a video of the animate stage: the environment's in a rollout, else the agent's."""
+        settings = self.params["animate"]
+        return float(settings["rollout_fps"] if film == "rollout" else settings["fps"] * settings["every_n_steps"])
 
     @property
     def median_seed(self) -> int:

@@ -133,6 +133,8 @@ class Comparison:
     """Both are scores of one environment."""
     paired: bool
     """Seeds and start states agree, so that seed i of both belongs together."""
+    same_starts: bool
+    """Policies were evaluated from the same start states."""
     cautions: list[str]
     """What a reader has to know, a sentence each."""
     values: dict[Metric, tuple[Interval, Interval]]
@@ -170,6 +172,7 @@ def compare(baseline: Result, candidate: Result) -> Comparison:
         and baseline.evaluation.equals(candidate.evaluation),
         comparable=comparable,
         paired=paired,
+        same_starts=comparable and same_starts,
         cautions=list(_cautions(baseline, candidate, changes, same_seeds, same_starts)) if comparable else [],
         values=values,
         differences=[_difference(metric, baseline, candidate, paired, values) for metric in metrics if comparable],

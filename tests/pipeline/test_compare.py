@@ -89,3 +89,16 @@ def test_a_tolerance_that_is_none_is_refused(text, revisions, capsys):
     assert exit.value.code == 2
     assert "expected" in capsys.readouterr().err
     assert revisions[0] == []
+
+
+def test_writes_a_report(tmp_path, capsys):
+    assert main(["baseline", "noisy", "--out", str(tmp_path / "out/report")]) == 0
+    assert {"index.html", "compare.md"} <= {path.name for path in (tmp_path / "out/report").iterdir()}
+    assert "index.html" in capsys.readouterr().out
+
+
+def test_a_folder_with_something_else_is_refused_before_any_work(revisions, tmp_path, capsys):
+    (tmp_path / "mine.txt").touch()
+    assert main(["baseline", "noisy", "--out", str(tmp_path)]) == 2
+    assert revisions[0] == []
+    assert "expected a folder that is empty or a former report" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """Made-up results of two revisions."""
 
 import copy
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from ddpg.history import GridAxes, Snapshot, TrainingHistory
+from ddpg.visualizations.video import write_mp4
 from pipeline import results
 from pipeline.comparison.result import Result
 from pipeline.lineage import run_git
@@ -75,6 +77,23 @@ def result(folder, name, best, **options):
     return Result.of(opened(folder / name, name, best, **options))
 
 
+def pictured(folder, name, best, *, q=1.0, n_frames=3, **options):
+    """A result with its median seed's history, whose greatest Q is the same everywhere, and with videos."""
+    made = opened(folder / name, name, best, **options)
+    seed = results.read_json(made.folder / "results/evaluate/metrics.json")["median_seed"]
+    history = TrainingHistory(("position", "velocity"), ("force",), np.array([-1.0]), np.array([1.0]), 90.0)
+    history.grid = GridAxes(np.linspace(-1, 1, 3), np.linspace(-2, 2, 4), 0, 1, 0)
+    plane = np.full((4, 3), q)
+    history.snapshots = [Snapshot(10, 1, plane, plane, plane, plane[..., None], plane[..., None] / 10)]
+    (made.folder / f"results/train/seeds/{seed}").mkdir(parents=True)
+    history.save(made.folder / f"results/train/seeds/{seed}/history.npz")
+    (made.folder / "results/animate").mkdir()
+    for film in ("training", "rollout"):
+        frames = [np.full((72, 128, 3), 20 * i, np.uint8) for i in range(n_frames)]
+        write_mp4(frames, made.folder / f"results/animate/{film}.mp4", 10)
+    return Result.of(replace(made, stages=("train", "evaluate", "animate")))
+
+
 class Repository:
     """A git repository to compare commits of."""
 
@@ -94,6 +113,3 @@ class Repository:
         self.git("add", ".")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
-
-
-NO_CHANGES = SimpleNamespace(parameters=[], code="", packages=[])

@@ -1,0 +1,94 @@
+"""Videos of several results side by side, in step."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import matplotlib
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from ddpg.visualizations.video import Frame, write_mp4
+
+_WIDTH = 1280
+_CAPTION_HEIGHT = 36
+_MOST_IN_A_ROW = 3
+_BT709 = 1
+_FONT = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+
+
+class Film(NamedTuple):
+    """A video of one result."""
+
+    file: Path
+    caption: str
+    colour: str
+    pace: float
+    """Steps shown per second."""
+
+
+def write_side_by_side(films: Sequence[Film], path: Path) -> None:
+    """Writes an mp4 in which all films show the same step; one that ends first keeps its last frame.
+
+    Args:
+        films: At least one; time and frame rate are the first one's.
+        path: Ends in `.mp4`.
+    """
+    with av.open(films[0].file) as container:
+        fps = float(container.streams.video[0].average_rate or 1)
+    write_mp4(_side_by_side(films, fps), path, fps)
+
+
+def _side_by_side(films: Sequence[Film], fps: float) -> Iterator[Frame]:
+    n_columns = len(films) if len(films) <= _MOST_IN_A_ROW else math.ceil(math.sqrt(len(films)))
+    width = _WIDTH // n_columns // 2 * 2
+    # A film whose second shows fewer steps than the first's runs faster.
+    streams = [_in_step(film, width, films[0].pace / film.pace / fps) for film in films]
+    first = [next(stream) for stream in streams]
+    height = max(map(len, first)) + _CAPTION_HEIGHT
+    corners = [(i // n_columns * height, i % n_columns * width) for i in range(len(films))]
+    n_rows = math.ceil(len(films) / n_columns)
+    canvas = np.full((n_rows * height, n_columns * width, 3), 255, np.uint8)
+    for film, (top, left) in zip(films, corners, strict=True):
+        canvas[top : top + _CAPTION_HEIGHT, left : left + width] = _caption(film, width)
+    shown: Sequence[Frame | None] = first
+    while any(frame is not None for frame in shown):
+        for i, frame in enumerate(shown):
+            if frame is not None:
+                top, left = corners[i][0] + _CAPTION_HEIGHT, corners[i][1]
+                canvas[top : top + len(frame), left : left + width] = frame
+        yield canvas.copy()
+        shown = [next(stream, None) for stream in streams]
+
+
+def _in_step(film: Film, width: int, seconds_per_frame: float) -> Iterator[Frame]:
+    """The frame of a film at each frame of the common time, where that is after so many seconds of the film."""
+    with av.open(film.file) as container:
+        ratio = seconds_per_frame * float(container.streams.video[0].average_rate or 1)
+        n_shown = 0
+        for i, frame in enumerate(container.decode(video=0)):
+            picture = None
+            # A little more, lest rounding shows a frame twice.
+            while math.floor(n_shown * ratio + 1e-6) == i:
+                if picture is None:
+                    picture = _scaled(frame, width)
+                yield picture
+                n_shown += 1
+
+
+def _scaled(frame: Any, width: int) -> Frame:
+    height = round(frame.height * width / frame.width / 2) * 2
+    scaled: Frame = frame.to_ndarray(
+        format="rgb24", width=width, height=height, interpolation="AREA", src_colorspace=_BT709
+    )
+    return scaled
+
+
+def _caption(film: Film, width: int) -> Frame:
+    image = Image.new("RGB", (width, _CAPTION_HEIGHT), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 4, 5, _CAPTION_HEIGHT - 5), fill=ImageColor.getrgb(film.colour))
+    draw.text((14, _CAPTION_HEIGHT / 2), film.caption, "#222", ImageFont.truetype(_FONT, 17), anchor="lm")
+    return np.asarray(image)
