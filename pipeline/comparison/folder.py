@@ -50,6 +50,6 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(former)
         written.rename(folder)
+        shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(written, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)

@@ -1,11 +1,13 @@
 """What a comparison reads of a revision."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from ruamel.yaml import YAML
 
 from ddpg.history import TrainingHistory
 from pipeline.lineage import project_root, run_git
@@ -55,10 +57,17 @@ class Result:
     @cached_property
     def origin(self) -> str:
         """The commit with its date and subject, or where else the results are."""
-        commit = self.revision.commit
-        if commit is None:
-            return "the workspace" if self.revision.kind == "workspace" else f"MLflow run {self.revision.name}"
-        return run_git(project_root(), "show", "-s", "--format=%h, %cs: %s", commit) or commit
+        if self.revision.commit is None and self.revision.kind != "workspace":
+            return f"MLflow run {self.revision.name}"
+        commit = self.revision.commit or "HEAD"
+        described = run_git(project_root(), "show", "-s", "--format=%h, %cs: %s", commit, "--") or commit
+        return described if self.revision.commit else f"files on top of {described}"
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether params.yaml holds other values than those that made the results."""
+        file = self.folder / "params.yaml"
+        return file.is_file() and YAML(typ="safe", pure=True).load(file) != self.params
 
     @cached_property
     def training(self) -> pd.DataFrame:
@@ -88,8 +97,9 @@ class Result:
 
     def pace(self, film: str) -> float:
         """Steps shown per second by a video of the animate stage: the environment's in a rollout, else the agent's."""
-        settings = self.params["animate"]
-        return float(settings["rollout_fps"] if film == "rollout" else settings["fps"] * settings["every_n_steps"])
+        settings = self.params.get("animate", {})
+        names = ("rollout_fps",) if film == "rollout" else ("fps", "every_n_steps")
+        return math.prod(float(settings.get(name, 1)) for name in names)
 
     @property
     def median_seed(self) -> int:

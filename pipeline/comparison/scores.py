@@ -173,7 +173,7 @@ def compare(baseline: Result, candidate: Result) -> Comparison:
         comparable=comparable,
         paired=paired,
         same_starts=comparable and same_starts,
-        cautions=list(_cautions(baseline, candidate, changes, same_seeds, same_starts)) if comparable else [],
+        cautions=list(_cautions(baseline, candidate, changes, same_seeds, same_starts)),
         values=values,
         differences=[_difference(metric, baseline, candidate, paired, values) for metric in metrics if comparable],
     )
@@ -217,9 +217,12 @@ def _of_both(baseline: Result, candidate: Result, section: str, name: str | None
 def _value(metric: Metric, result: Result) -> Interval:
     """With the interval of the evaluate stage, as in its metrics.json."""
     settings: dict[str, Any] = result.params["evaluate"]
-    scores = metric.scores(result)
-    rng = generator(settings["seed"], Stream.BOOTSTRAP)
-    return bootstrap(scores, metric.statistic, settings["confidence_level"], settings["n_bootstrap_samples"], rng)
+    rng = generator(settings.get("seed", _SEED), Stream.BOOTSTRAP)
+    level, n_samples = (
+        settings.get("confidence_level", CONFIDENCE_LEVEL),
+        settings.get("n_bootstrap_samples", N_SAMPLES),
+    )
+    return bootstrap(metric.scores(result), metric.statistic, level, n_samples, rng)
 
 
 def _difference(
@@ -248,6 +251,11 @@ def _difference(
 def _cautions(
     baseline: Result, candidate: Result, changes: Changes, same_seeds: bool, same_starts: bool
 ) -> Iterator[str]:
+    for result in (baseline, candidate):
+        if result.is_edited:
+            yield f"params.yaml of {result.name} holds other values than those that made its results: run `dvc repro`."
+    if not _of_both(baseline, candidate, "environment"):
+        return
     if not same_starts:
         yield "The evaluation's start states differ (evaluate.seed or evaluate.n_episodes): seeds are not paired."
     elif not same_seeds:

@@ -9,6 +9,7 @@ from pipeline.comparison.result import Result
 from pipeline.comparison.scores import METRICS, Outcome, compare, describe
 from pipeline.revisions import RevisionError
 from tests.pipeline.comparison.made import opened, result
+from tests.pipeline.small import write_params
 
 CLOSE = [95.0, 97, 98, 94, 96]
 BETTER = [97.0, 99, 99.5, 96.5, 98]
@@ -92,6 +93,14 @@ def test_fewer_steps_to_solve_are_better(versus):
     never = versus(NOISY, episodes_to_solve=[math.nan] * 5).differences[3]
     assert never.outcome is Outcome.WORSE
     assert never.metric.show(never.candidate.value) == "never"
+
+
+def test_parameters_that_were_edited_after_the_results_are_named(versus):
+    comparison = versus(CLOSE)
+    assert comparison.cautions == []
+    write_params(comparison.candidate.folder)
+    (caution,) = compare(comparison.baseline, comparison.candidate).cautions
+    assert caution.startswith("params.yaml of second holds other values than those that made its results")
 
 
 def test_one_seed_cannot_tell(versus):
