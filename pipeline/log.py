@@ -187,7 +187,10 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
 
 def _changed(revision: Revision, params: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     parent = parent_of(revision)
-    before = params_of_results({}, lock_of(parent)) if parent else {}
+    try:
+        before = params_of_results({}, lock_of(parent)) if parent else {}
+    except RevisionError:  # a merge that was committed with its conflicts
+        before = {}
     return changed_params(before, params) if before else {}
 
 

@@ -122,7 +122,7 @@ def digests_of(revision: Revision) -> dict[str, str]:
     try:
         return tracking.digests_of(revision.name)
     except TrackingError as error:
-        raise RevisionError(f"{revision.name}: expected an MLflow run, received {error}") from None
+        raise RevisionError(f"{revision.name}: expected an MLflow run, found none: {error}") from None
 
 
 def all_digests(revisions: Sequence[Revision]) -> list[tuple[Revision, dict[str, str]]]:
@@ -293,6 +293,7 @@ def _parse(text: str) -> Any:
 
 def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionResults:
     from dvc.api import DVCFileSystem
+    from dvc.config import Config
     from dvc.exceptions import DvcException
 
     for name in _PROJECT_FILES:
@@ -303,7 +304,9 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionRes
     stages = tuple(locked_digests(lock))
     outputs = {output["path"]: output.get("md5") for stage in stages for output in lock["stages"][stage]["outs"]}
     try:
-        with closing(DVCFileSystem(str(project_root()), rev=revision.commit)) as files:
+        # The present cache and remotes: an old commit may not know of them.
+        config = dict(Config(str(project_root() / ".dvc"), validate=False))
+        with closing(DVCFileSystem(str(project_root()), rev=revision.commit, config=config)) as files:
             for output, path in ((output, _overlap(output, asked)) for output in outputs for asked in paths):
                 if path is not None:
                     _copy_output(files, path, folder, revision)

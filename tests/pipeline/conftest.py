@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.laboratory import Laboratory, Store
+from tests.pipeline.laboratory import DVC_YAML, Laboratory, Repository, Store
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,42 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").search_experiments()
     return file
+
+
+@pytest.fixture(scope="session")
+def committed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of three commits: the second shares the first's results, the third has others."""
+    repository = Repository(tmp_path_factory.mktemp("committed"))
+    (repository.folder / "dvc.yaml").write_text(DVC_YAML)
+    (repository.folder / ".gitignore").write_text("mlflow.db*\nmlartifacts\n")
+    repository.prepare(0.0001, iqm=90.0)
+    repository.prepare(0.001, iqm=95.0)
+    repository.prepare(0.01, iqm=92.0)
+    for command in ("git init --quiet -b main", "git config user.name A", "git config user.email a@b.c", "dvc init -q"):
+        repository.run(*command.split())
+    repository.set_params(0.0001)
+    repository.repro()
+    repository.commit("Baseline")
+    repository.commit("Write about it")
+    repository.set_params(0.001)
+    repository.repro()
+    repository.commit("Raise the step size")
+    return repository.folder
+
+
+@pytest.fixture
+def repository(
+    committed_project: Path, tmp_path: Path, migrated_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Repository:
+    """A copy of the project of three commits, and a working directory inside it, with a store that is empty."""
+    folder = shutil.copytree(committed_project, tmp_path / "project", symlinks=True)
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for variable in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(folder)
+    return Repository(folder)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,6 +133,75 @@ def _cell(value: Any) -> str:
     if value is None or str(value) == "nan":
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+DVC_YAML = """\
+stages:
+  train:
+    cmd: mkdir -p results/train && cp -r prepared/${agent.lr_actor}/train/. results/train
+    params: [seeds, environment, agent]
+    outs: [results/train/seeds]
+    metrics: [results/train/episodes.csv: {cache: false}, results/train/metrics.json: {cache: false}]
+  evaluate:
+    cmd: mkdir -p results/evaluate && cp -r prepared/${agent.lr_actor}/evaluate/. results/evaluate
+    deps: [results/train/seeds]
+    params: [evaluate]
+    outs: [results/evaluate/policy, results/evaluate/episodes.csv: {cache: false}]
+    metrics: [results/evaluate/seeds.csv: {cache: false}, results/evaluate/metrics.json: {cache: false}]
+  animate:
+    cmd: mkdir -p results/animate && cp -r prepared/${agent.lr_actor}/animate/. results/animate
+    deps: [results/evaluate/metrics.json]
+    outs:
+      - results/animate/training.mp4
+      - results/animate/training.gif
+      - results/animate/rollout.mp4
+      - results/animate/poster.png
+      - results/animate/learning_curves.png
+"""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git and DVC project whose stages copy prepared results, by the actor's step size."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def prepare(self, lr_actor: float, **metrics: Any) -> None:
+        """Prepares what the stages write for a step size."""
+        laboratory = Laboratory(self.folder / "prepared", n_episodes=3)
+        laboratory.train()
+        (laboratory.results / "train/seeds/1/best/config.json").write_text(json.dumps({"lr_actor": lr_actor}))
+        laboratory.evaluate(**metrics)
+        laboratory.animate()
+        laboratory.results.rename(self.folder / "prepared" / str(lr_actor))
+
+    def set_params(self, lr_actor: float) -> None:
+        params = Laboratory(self.folder).params
+        params["agent"]["lr_actor"] = lr_actor
+        with (self.folder / "params.yaml").open("w") as file:
+            YAML(pure=True).dump(params, file)
+
+    def repro(self) -> None:
+        self.run("dvc", "repro")
+
+    def commit(self, message: str) -> str:
+        self.run("git", "add", ".")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+        return self.run("git", "rev-parse", "HEAD")
+
+    def run(self, *command: str) -> str:
+        """Runs a command in the project; returns what it prints."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
 
 
 class Store:

@@ -1,23 +1,36 @@
-"""The command that makes the store complete from the result files."""
+"""The command that makes the store complete from files: those of the workspace, and those of revisions."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from pipeline.revisions import experiments, resolve
 from pipeline.sync import main
 from pipeline.tracking import record
 from pipeline.tracking import store as store_module
-from tests.pipeline.laboratory import REPOSITORY, Laboratory, Store
+from tests.pipeline.laboratory import REPOSITORY, Laboratory, Repository, Store
 
 
 @pytest.fixture(autouse=True)
-def project(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(REPOSITORY / "params.yaml", laboratory.folder)
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
 
 
+@pytest.fixture
+def workspace(laboratory: Laboratory) -> Laboratory:
+    shutil.copy(REPOSITORY / "params.yaml", laboratory.folder)
+    return laboratory
+
+
+@pytest.fixture
+def recorded(repository: Repository) -> Store:
+    return Store(repository.folder / "mlflow.db")
+
+
 def test_the_first_call_records_all_stages_and_the_second_none(
-    laboratory: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
+    workspace: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([]) == 0
     (parent,) = store.parents()
@@ -26,33 +39,34 @@ def test_the_first_call_records_all_stages_and_the_second_none(
     assert parent.data.tags["stages"] == "train, evaluate, animate"
     assert main([]) == 0
     assert capsys.readouterr().out == "nothing was missing: 1 revision, 1 result\n"
-    assert len(store.runs()) == 1 + len(laboratory.seeds)
+    assert len(store.runs()) == 1 + len(workspace.seeds)
 
 
 def test_only_what_is_missing_is_recorded(
-    laboratory: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
+    workspace: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record("train", laboratory.params, laboratory.results)
+    record("train", workspace.params, workspace.results)
     (parent,) = store.parents()
-    shutil.rmtree(laboratory.results / "animate")
+    shutil.rmtree(workspace.results / "animate")
     assert main([]) == 0
     assert capsys.readouterr().out == f"workspace: evaluate recorded in run {parent.info.run_name}\n"
 
 
-def test_edited_parameters_do_not_become_those_of_the_results(laboratory: Laboratory, store: Store) -> None:
-    laboratory.write_lock(**{"agent.lr_actor": 0.5, "seeds": [1, 2, 3]})
+def test_edited_parameters_do_not_become_those_of_the_results(workspace: Laboratory, store: Store) -> None:
+    workspace.write_lock(**{"agent.lr_actor": 0.5, "seeds": [1, 2, 3]})
     assert main([]) == 0
     (parent,) = store.parents()
     assert parent.data.params["agent.lr_actor"] == "0.5"
     assert parent.data.params["seeds"] == "[1, 2, 3]"
 
 
-def test_without_results_it_says_so(laboratory: Laboratory, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.rmtree(laboratory.results)
+def test_without_results_it_says_so(workspace: Laboratory, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(workspace.results)
     assert main([]) == 1
     assert "expected the results of at least the stage train" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("workspace")
 def test_a_store_out_of_reach_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:correct-horse@127.0.0.1:9")
     assert main([]) == 1
@@ -62,8 +76,145 @@ def test_a_store_out_of_reach_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "correct-horse" not in error
 
 
-def test_refused_parameters_are_named(laboratory: Laboratory, capsys: pytest.CaptureFixture[str]) -> None:
-    file = laboratory.folder / "params.yaml"
+def test_refused_parameters_are_named(workspace: Laboratory, capsys: pytest.CaptureFixture[str]) -> None:
+    file = workspace.folder / "params.yaml"
     file.write_text(file.read_text().replace("lr_actor:", "lr_aktor:"))
     assert main([]) == 1
     assert "lr_aktor" in capsys.readouterr().err
+
+
+def test_all_commits_are_one_run_a_result_and_a_second_call_does_nothing(
+    repository: Repository, recorded: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.run("git", "tag", "v1", "HEAD~1")
+    newest, second, first = repository.run("git", "rev-list", "HEAD").split()
+    assert main(["--all-commits"]) == 0
+    of_newest, of_first = recorded.parents()
+    assert of_newest.data.metrics["evaluate/best/return_iqm"] == 95.0
+    assert of_newest.data.params["agent.lr_actor"] == "0.001"
+    tags = of_first.data.tags
+    assert (tags["git.commit"], tags["git.dirty"], tags["backfilled"]) == (first, "false", "true")
+    assert (tags["git.commits"], tags["git.branches"], tags["git.tags"]) == (f"{second}, {first}", "main", "v1")
+    assert of_newest.data.tags["git.commits"] == newest
+    assert "git.tags" not in of_newest.data.tags
+    for parent in (of_newest, of_first):
+        assert parent.data.tags["stages"] == "train, evaluate, animate"
+        assert "videos/rollout.mp4" in recorded.artifacts(parent, "videos")
+        for child in recorded.children(parent).values():
+            episodes = [step for name, _, step in recorded.points(child) if name == "test/return"]
+            assert sorted(episodes) == [1, 2, 3]
+    before = [run.data.to_dictionary() for run in recorded.runs()]
+    capsys.readouterr()
+    assert main(["--all-commits"]) == 0
+    assert capsys.readouterr().out == "nothing was missing: 3 revisions, 2 results\n"
+    assert [run.data.to_dictionary() for run in recorded.runs()] == before
+
+
+def test_a_commit_is_written_on_the_run_that_made_its_results(
+    repository: Repository, recorded: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stage in ("train", "evaluate", "animate"):
+        record(stage, Laboratory(repository.folder).params, repository.results)
+    (parent,) = recorded.parents()
+    assert "git.commits" not in parent.data.tags
+    assert main(["HEAD"]) == 0
+    assert capsys.readouterr().out == f"run {parent.info.run_name}: held by 1 commit, branches: main\n"
+    assert len(recorded.parents()) == 1
+    repository.run("git", "branch", "side")
+    later = repository.commit("Write more")
+    assert main([]) == 0
+    (parent,) = recorded.parents()
+    assert parent.data.tags["git.commits"].split(", ")[0] == later
+    assert parent.data.tags["git.branches"] == "main, side"
+    repository.run("git", "branch", "--delete", "--force", "side")
+    repository.run("git", "reset", "--quiet", "--soft", "HEAD~2")
+    assert main([]) == 0
+    (parent,) = recorded.parents()
+    assert not {"git.commits", "git.branches", "git.tags"} & parent.data.tags.keys()
+    assert resolve(parent.info.run_id).kind == "workspace"
+
+
+def test_data_that_is_nowhere_is_reported_and_the_others_are_recorded(
+    repository: Repository, recorded: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(repository.folder / ".dvc/cache")
+    repository.run("dvc", "commit", "--quiet")
+    assert main(["--all-commits"]) == 1
+    (parent,) = recorded.parents()
+    assert parent.data.metrics["evaluate/best/return_iqm"] == 95.0
+    output = capsys.readouterr()
+    assert "results/train/seeds: expected what dvc.lock describes" in output.err
+    assert "nothing was missing" not in output.out
+
+
+def test_an_unknown_name_comes_before_any_work(
+    repository: Repository, recorded: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["HEAD", "nope"]) == 2
+    assert "sync: nope: expected" in capsys.readouterr().err
+    assert recorded.runs() == []
+
+
+def test_parameters_of_long_ago_are_recorded_as_they_were(repository: Repository, recorded: Store) -> None:
+    file = repository.folder / "params.yaml"
+    file.write_text(file.read_text().replace("lr_critic:", "lr_kritik:").replace("\nevaluate:", "\nevaluation:"))
+    dvc = repository.folder / "dvc.yaml"
+    dvc.write_text(dvc.read_text().replace("params: [evaluate]", "params: [evaluation]"))
+    repository.run("dvc", "commit", "--quiet", "--force")
+    repository.commit("Long ago")
+    shutil.copy(REPOSITORY / "params.yaml", repository.folder)
+    assert main(["HEAD"]) == 0
+    (parent,) = recorded.parents()
+    assert parent.data.params["agent.lr_kritik"] == "0.005"
+    assert "agent.lr_critic" not in parent.data.params
+
+
+def test_a_backfilled_model_is_the_newest_only_where_its_results_are(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = []
+    monkeypatch.setattr(store_module.Store, "_add_model", lambda store, *_: current.append(store._is_current))
+    assert main(["HEAD~1"]) == 0
+    assert main(["HEAD"]) == 0
+    assert current == [False, True]
+
+
+def test_more_commits_than_a_tag_takes_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import sync
+
+    monkeypatch.setattr(sync, "_LONGEST_TAG", 10)
+    assert sync._joined(["abc", "def"]) == "abc, def"
+    assert sync._joined(["abc", "def", "ghi"]) == "abc, def"
+
+
+@pytest.mark.slow
+def test_two_calls_at_once_record_each_result_once(repository: Repository, recorded: Store) -> None:
+    program = (
+        "import sys; from pipeline import sync; from pipeline.tracking import store\n"
+        "store.Store._add_model = lambda *_: None\n"
+        "sys.exit(sync.main(['--all-commits']))\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
+    assert len(recorded.parents()) == 2
+    assert len(recorded.runs()) == 2 * (1 + 3)
+
+
+@pytest.mark.slow
+def test_experiments_of_the_queue_are_recorded_with_their_names(repository: Repository, recorded: Store) -> None:
+    repository.run("dvc", "exp", "run", "--quiet", "--queue", "--name", "high-rate", "-S", "agent.lr_actor=0.01")
+    repository.run("dvc", "exp", "run", "--quiet", "--run-all")
+    (experiment,) = experiments()
+    assert main(["--experiments"]) == 0
+    (parent,) = recorded.parents()
+    assert parent.info.run_name == parent.data.tags["dvc.experiment"] == "high-rate"
+    assert parent.data.tags["dvc.baseline"] == repository.run("git", "rev-parse", "HEAD")
+    assert parent.data.tags["git.commit"] == parent.data.tags["git.commits"] == experiment.commit
+    assert parent.data.metrics["evaluate/best/return_iqm"] == 92.0
+    assert resolve(parent.info.run_id).commit == experiment.commit
+    assert main(["--experiments", "high-rate"]) == 0
+    assert len(recorded.parents()) == 1

@@ -1,0 +1,142 @@
+"""The table of results, of a real git and DVC project."""
+
+import csv
+import io
+import json
+import socket
+import time
+
+import pytest
+
+from pipeline import log
+from pipeline.log import Entry, changed_params, main, mark_best
+from pipeline.revisions import WORKSPACE, Revision, results_of
+from pipeline.tracking import record_missing
+from pipeline.tracking import store as store_module
+from tests.pipeline.laboratory import Repository
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict]:
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_commits_with_the_same_results_share_a_line(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.run("git", "tag", "v1", "HEAD~1")
+    _, second, first = repository.run("git", "rev-list", "HEAD").split()
+    of_newest, of_first = listed(capsys)
+    assert of_first["commits"] == [second, first]
+    assert (of_first["revision"], of_first["subject"], of_first["names"]) == (first[:7], "Baseline", ["v1"])
+    assert of_first["changed"] == {}
+    assert of_newest["names"] == ["main", "workspace"]
+    assert of_newest["changed"] == {"agent.lr_actor": [0.0001, 0.001]}
+    scores = ("solved_share", "return_iqm", "return_iqm_low", "return_iqm_high", "seeds")
+    assert [of_newest[name] for name in scores] == [1.0, 95.0, 93.0, 94.5, 3]
+    assert (of_newest["best"], of_first["best"]) == (True, False)
+
+
+def test_results_that_are_not_committed_come_first(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.set_params(0.01)
+    repository.repro()
+    workspace, *_ = entries = listed(capsys, "--limit", "2")
+    assert len(entries) == 2
+    assert (workspace["revision"], workspace["commits"], workspace["date"]) == ("workspace", [], "")
+    assert workspace["changed"] == {"agent.lr_actor": [0.001, 0.01]}
+    assert workspace["return_iqm"] == 92.0
+
+
+def test_a_broken_commit_between_them_does_no_harm(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = repository.folder / "dvc.lock"
+    text = lock.read_text()
+    lock.write_text("<<<<<<< ours")
+    repository.commit("Half a merge")
+    lock.write_text(text)
+    mended = repository.commit("Mend it")
+    (entry,) = listed(capsys, "HEAD")
+    assert (entry["commits"], entry["changed"]) == ([mended], {})
+    assert len(listed(capsys)) == 2
+
+
+def test_named_revisions_alone_are_listed(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    (entry,) = listed(capsys, "HEAD~1")
+    assert entry["subject"] == "Write about it"
+    assert main(["nope"]) == 2
+    assert "log: nope: expected" in capsys.readouterr().err
+
+
+def test_a_result_has_its_run(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    with results_of(Revision(WORKSPACE, None, "workspace")) as results:
+        ((_, name), *_) = record_missing(results.params, repository.results, results.stages)
+    of_newest, of_first = listed(capsys)
+    assert of_newest["run_name"] == name
+    assert of_newest["run_link"].endswith(f"/runs/{of_newest['run']}")
+    assert of_first["run"] is None
+
+
+def test_the_table_and_the_csv_say_the_same(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    newest, _, first = repository.run("git", "rev-list", "--abbrev=7", "--abbrev-commit", "HEAD").split()
+    dates = repository.run("git", "log", "--date=format-local:%Y-%m-%d %H:%M", "--format=%cd").splitlines()
+    assert main([]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"   revision{' ' * 19}seeds  solved  return [interval]     MLflow run",
+        f"*  {newest} (main, workspace)      3    100%  95.00 [93.00, 94.50]",
+        f"     {dates[0]} Raise the step size",
+        "     agent.lr_actor: 0.0001 → 0.001",
+        f"   {first}{' ' * 24}3    100%  90.00 [93.00, 94.50]",
+        f"     {dates[-1]} Baseline",
+    ]
+    assert main(["--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["revision"], row["return_iqm"], row["best"]) for row in rows] == [
+        (newest, "95.0", "True"),
+        (first, "90.0", "False"),
+    ]
+    assert rows[0]["changed"] == "agent.lr_actor: 0.0001 → 0.001"
+
+
+def test_a_store_that_does_not_answer_costs_the_links_only(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(log, "_STORE_SECONDS", 0.2)
+        start = time.monotonic()
+        assert main([]) == 0
+        assert time.monotonic() - start < 5
+    output = capsys.readouterr()
+    assert "95.00" in output.out
+    assert "log: MLflow's runs are left out: no answer within 0.2 s" in output.err
+
+
+def test_without_results_it_says_so(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.run("git", "update-ref", "-d", "HEAD")
+    repository.run("git", "rm", "-r", "--quiet", "--force", "--cached", ".")
+    (repository.folder / "dvc.lock").unlink()
+    (repository.results / "train/metrics.json").unlink()
+    assert main([]) == 1
+    assert "found none; run `dvc repro`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_is_a_positive_number(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--limit", limit])
+    assert exit_.value.code == 2
+    assert "--limit: expected" in capsys.readouterr().err
+
+
+def test_parameters_that_come_and_go_are_changes() -> None:
+    old = {"agent": {"a": 1, "gone": 2, "same": [1]}}
+    new = {"agent": {"a": 1.5, "same": [1]}, "train": {"new": None, "x": False}}
+    assert changed_params(old, new) == {"agent.a": (1, 1.5), "agent.gone": (2, None), "train.x": (None, False)}
+
+
+def test_each_environment_has_its_best() -> None:
+    def entry(environment: str, iqm: float | None) -> Entry:
+        return Entry("a", (), (), "", "", environment, {}, 1, None, iqm, None, None)
+
+    entries = [entry("A", 1.0), entry("A", 2.0), entry("B", -5.0), entry("B", None), entry("C", None)]
+    assert [each.best for each in mark_best(entries)] == [False, True, True, False, False]
