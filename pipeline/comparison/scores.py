@@ -218,10 +218,8 @@ def _value(metric: Metric, result: Result) -> Interval:
     """With the interval of the evaluate stage, as in its metrics.json."""
     settings: dict[str, Any] = result.params["evaluate"]
     rng = generator(settings.get("seed", _SEED), Stream.BOOTSTRAP)
-    level, n_samples = (
-        settings.get("confidence_level", CONFIDENCE_LEVEL),
-        settings.get("n_bootstrap_samples", N_SAMPLES),
-    )
+    level = settings.get("confidence_level", CONFIDENCE_LEVEL)
+    n_samples = settings.get("n_bootstrap_samples", N_SAMPLES)
     return bootstrap(metric.scores(result), metric.statistic, level, n_samples, rng)
 
 
@@ -253,7 +251,7 @@ def _cautions(
 ) -> Iterator[str]:
     for result in (baseline, candidate):
         if result.is_edited:
-            yield f"params.yaml of {result.name} holds other values than those that made its results: run `dvc repro`."
+            yield f"params.yaml of {result.name} was edited after its results were made: run `dvc repro`."
     if not _of_both(baseline, candidate, "environment"):
         return
     if not same_starts:

@@ -19,6 +19,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield from section("Packages", [*_changes(comparison.changes.packages)])
     if not comparison.identical:
         yield from section("Scores", [*_scores(comparison)])
+    if comparison.cautions:
+        yield ""
     for caution in comparison.cautions:
         yield from _wrapped(f"Note: {caution}")
     yield ""

@@ -100,7 +100,7 @@ def test_parameters_that_were_edited_after_the_results_are_named(versus):
     assert comparison.cautions == []
     write_params(comparison.candidate.folder)
     (caution,) = compare(comparison.baseline, comparison.candidate).cautions
-    assert caution.startswith("params.yaml of second holds other values than those that made its results")
+    assert caution.startswith("params.yaml of second was edited after its results were made")
 
 
 def test_one_seed_cannot_tell(versus):
