@@ -1,6 +1,7 @@
 """What may import what, held against the code itself."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ def module_name(path):
 MODULES = {module_name(path): path for package in ("ddpg", "pipeline") for path in (ROOT / package).rglob("*.py")}
 
 
+@functools.cache
 def imports(path):
     """Modules imported anywhere in a file, but for type checking."""
     tree = ast.parse(path.read_text())
