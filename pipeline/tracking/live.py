@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pipeline.lineage import origin_of
 from pipeline.tracking.contents import episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
-from pipeline.tracking.pictures import Painter, is_pictured, pictures_every_n_episodes
+from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes
 from pipeline.tracking.store import RunStatus, Store, make_metrics, now
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class LiveTraining:
         self._queue: SimpleQueue[tuple[int, dict[str, Any], TrainingHistory | None, int]] = SimpleQueue()
         self._pending: dict[int, list[Metric]] = {}
         self._pictures: dict[tuple[int, int], TrainingHistory] = {}
+        self._pictured: set[int] = set()
         self._painter = Painter()
         self._every_n_episodes = pictures_every_n_episodes(params)
         self._patience = Patience()
@@ -133,16 +134,19 @@ class LiveTraining:
         store, _ = self._open()
         for seed, record, networks, timestamp in _drain(self._queue):
             self._pending.setdefault(seed, []).extend(make_metrics(episode_points(record), timestamp))
-            if networks and networks.snapshots and is_pictured(record["episode"], self._every_n_episodes):
-                self._pictures[seed, record["episode"]] = networks
+            if networks and networks.snapshots:
+                is_first = seed not in self._pictured
+                self._pictured.add(seed)
+                for step in picture_steps(record["episode"], self._every_n_episodes, is_first=is_first):
+                    self._pictures[seed, step] = networks
         for seed in list(self._pending):
             # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
             store.add_metrics(self._children[seed], self._pending[seed])
             del self._pending[seed]
-        for seed, episode in list(self._pictures):
-            networks = self._pictures[seed, episode]
-            store.add_picture(self._children[seed], episode, self._painter.draw(networks, networks.snapshots[-1]))
-            del self._pictures[seed, episode]
+        for seed, step in list(self._pictures):
+            networks = self._pictures[seed, step]
+            store.add_picture(self._children[seed], step, self._painter.draw(networks, networks.snapshots[-1]))
+            del self._pictures[seed, step]
 
     def _close(self) -> None:
         self._deliver()

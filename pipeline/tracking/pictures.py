@@ -30,15 +30,23 @@ def pictures_every_n_episodes(params: Mapping[str, Any]) -> int:
     return int(params.get("tracking", {}).get("pictures_every_n_episodes", 0))
 
 
-def is_pictured(episode: int, every_n_episodes: int) -> bool:
-    """Whether there is a picture after this episode."""
-    return every_n_episodes > 0 and episode % every_n_episodes == 0
+def picture_steps(episode: int, every_n_episodes: int, *, is_first: bool) -> list[int]:
+    """The slider's steps at which the networks after an episode are shown: its own for every nth.
+
+    The first networks that there are stand at 0 as well, where the slider starts.
+    """
+    if every_n_episodes == 0:
+        return []
+    return [0] * is_first + [episode] * (episode % every_n_episodes == 0)
 
 
 def pictured_snapshots(history: "TrainingHistory", every_n_episodes: int) -> Iterator[tuple[int, "Snapshot"]]:
-    """Each pictured episode with the newest snapshot at its end."""
-    steps = [snapshot.step for snapshot in history.snapshots]
+    """Steps of the slider, each with the newest snapshot at the end of the episode that it stands for."""
+    taken = [snapshot.step for snapshot in history.snapshots]
+    is_first = True
     for episode in history.training_episodes:
-        n_taken = bisect_right(steps, episode.last_step)
-        if n_taken and is_pictured(episode.episode, every_n_episodes):
-            yield episode.episode, history.snapshots[n_taken - 1]
+        n_taken = bisect_right(taken, episode.last_step)
+        if n_taken:
+            for step in picture_steps(episode.episode, every_n_episodes, is_first=is_first):
+                yield step, history.snapshots[n_taken - 1]
+            is_first = False

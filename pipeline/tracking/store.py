@@ -183,9 +183,9 @@ class Store:
         for start in range(0, len(metrics), _METRICS_PER_BATCH):
             self.client.log_batch(run, metrics=metrics[start : start + _METRICS_PER_BATCH])
 
-    def add_picture(self, run: str, episode: int, picture: "Frame") -> None:
-        """Deliver a picture of the networks after an episode; the UI has a slider over episodes."""
-        self.client.log_image(run, picture, key=_PICTURES, step=episode, synchronous=True)
+    def add_picture(self, run: str, step: int, picture: "Frame") -> None:
+        """Deliver a picture of the networks; the UI has a slider over the steps, which are episodes."""
+        self.client.log_image(run, picture, key=_PICTURES, step=step, synchronous=True)
 
     def _create_run(self, tags: dict[str, str], name: str | None, start_time: int | None) -> str:
         return str(self.client.create_run(self._experiment, start_time, tags, name).info.run_id)
@@ -231,9 +231,9 @@ class Store:
         # MLflow names an image by its key, step, time and a random number.
         names = [Path(item.path).name for item in self.client.list_artifacts(run, "images")]
         present = {int(step) for name in names for step in re.findall(rf"{_PICTURES}\Wstep\W(\d+)\W", name)}
-        for episode, snapshot in pictured_snapshots(history, pictures_every_n_episodes(self._params)):
-            if episode not in present:
-                self.add_picture(run, episode, painter.draw(history, snapshot))
+        for step, snapshot in pictured_snapshots(history, pictures_every_n_episodes(self._params)):
+            if step not in present:
+                self.add_picture(run, step, painter.draw(history, snapshot))
 
     def _children(self, parent: str) -> dict[int, str]:
         runs = self.client.search_runs([self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'")

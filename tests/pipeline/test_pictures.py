@@ -45,7 +45,7 @@ def pictured_episodes(store: Store) -> dict[int, list[int]]:
 
 def test_every_nth_episode_of_each_seed_is_pictured(laboratory: Laboratory, store: Store) -> None:
     train_live(laboratory, 2)
-    assert pictured_episodes(store) == {1: [2, 4, 6], 2: [2, 4, 6], 3: [2, 4, 6]}
+    assert pictured_episodes(store) == {1: [0, 2, 4, 6], 2: [0, 2, 4, 6], 3: [0, 2, 4, 6]}
     child = store.children(store.parents()[0])[1]
     names = [name for name in store.artifacts(child, "images") if name.endswith(".png")]
     with Image.open(store.client.download_artifacts(child.info.run_id, names[0])) as picture:
@@ -72,7 +72,7 @@ def histories(laboratory: Laboratory) -> None:
 @pytest.mark.usefixtures("histories")
 def test_those_that_the_tracker_missed_come_from_the_files_once(laboratory: Laboratory, store: Store) -> None:
     train_live(laboratory, 2, last=3)
-    expected = {1: [2, 4, 6], 2: [2, 4, 6], 3: [2, 4, 6]}
+    expected = {1: [0, 2, 4, 6], 2: [0, 2, 4, 6], 3: [0, 2, 4, 6]}
     assert pictured_episodes(store) == expected
     params = laboratory.params | {"tracking": {"pictures_every_n_episodes": 2}}
     record("train", params, laboratory.results)
@@ -87,8 +87,8 @@ def test_parameters_of_before_there_were_pictures_ask_for_none(laboratory: Labor
 
 def test_a_picture_shows_the_newest_snapshot_at_the_end_of_its_episode() -> None:
     history = make_history()  # 4, 6 and 5 agent steps, a snapshot every 2nd
-    found = [(episode, snapshot.step) for episode, snapshot in pictured_snapshots(history, 1)]
-    assert found == [(1, 4), (2, 10), (3, 14)]
-    assert [episode for episode, _ in pictured_snapshots(history, 2)] == [2]
+    found = [(step, snapshot.step) for step, snapshot in pictured_snapshots(history, 1)]
+    assert found == [(0, 4), (1, 4), (2, 10), (3, 14)]
+    assert [step for step, _ in pictured_snapshots(history, 2)] == [0, 2]
     history.snapshots = history.snapshots[3:]  # the first is of step 8
-    assert [episode for episode, _ in pictured_snapshots(history, 1)] == [2, 3]
+    assert [step for step, _ in pictured_snapshots(history, 1)] == [0, 2, 3]
