@@ -18,7 +18,8 @@ repro: $(INSTALLED) ## Train, evaluate and animate what is out of date, and prin
 	dvc repro
 	python -m pipeline.summary
 
-test: $(INSTALLED) ## Run all tests
+test: $(INSTALLED) ## Run all tests, with a browser too if apt can give it
+	tests/browser/install
 	pytest --numprocesses 2
 
 check: $(INSTALLED) ## Check format, style and types

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -10,12 +9,8 @@ from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves the UI until Ctrl-C.
-
-    Returns:
-        The server's status; 0 where the store has a server of its own.
-    """
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Turns this process into the UI's server, until Ctrl-C; says where it is if the store has one of its own."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.ui", description="Serve the MLflow UI on the project's store, on localhost."
     )
@@ -24,8 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     uri = tracking_uri()
     if uri.startswith("http"):
         print(f"The store has its own server: {without_secrets(uri)}")
-        return 0
-    print(f"Open http://127.0.0.1:{port}/#/experiments/1/runs (or choose an experiment). Ctrl-C ends the server.")
+        return
+    # Without the query MLflow shows its pages for language models.
+    page = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
+    print(f"Open {page} (or choose an experiment). Ctrl-C ends the server.", flush=True)
     # One worker, and no executor of jobs, which this UI never starts.
     # The address is not on the command line, which everybody on the machine can read: it may hold a password.
     environment = os.environ | {
@@ -34,11 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    try:
-        return subprocess.run(command, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    # In this process's place: so a signal reaches the server, which ends its worker.
+    os.execve(sys.executable, command, environment)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
