@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -24,4 +25,4 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 def test_the_readme_opens_with_the_two_commands_and_names_files_that_exist():
     assert README.index("make repro") < README.index("make test") < README.index("## ")
     for link in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (Path(__file__).parents[1] / link).exists(), link
+        assert (Path(__file__).parents[1] / unquote(link)).exists(), link
