@@ -12,7 +12,6 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 from numpy.typing import NDArray
@@ -84,7 +83,7 @@ class GridPanel:
         self.shape = top - self._bottom, right - self._left
         """Rows and columns of pixels."""
         self._columns = _cells(len(grid.x), right - self._left)
-        self._rows = _cells(len(grid.y), top - self._bottom)[:, None]
+        self._rows = _cells(len(grid.y), top - self._bottom)
         # Pixels as whole numbers are looked up several times faster than as four channels. The last is transparent.
         colours: NDArray[np.uint8] = colormaps[scale.colour_map](np.arange(256), bytes=True)
         self._colours = np.append(colours.view(np.uint32), np.uint32(0))
@@ -110,7 +109,7 @@ class GridPanel:
         shares = ((values - low) / (high - low)).clip(0, 1)
         indices = np.where(np.isnan(values), 256, np.minimum(256 * np.nan_to_num(shares), 255)).astype(np.intp)
         # Several times faster than an AxesImage, which resamples what has only to be enlarged.
-        pixels = self._colours[indices][self._rows, self._columns]
+        pixels = self._colours[indices].take(self._columns, axis=1).take(self._rows, axis=0)
         self.draw_image(renderer, pixels.view(np.uint8).reshape(*self.shape, 4))
 
     def draw_image(self, renderer: RendererBase, image: NDArray[np.uint8]) -> None:
@@ -129,27 +128,25 @@ class Trajectory:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=_edges(grid.x), ylim=_edges(grid.y))
         self._grid = grid
-        self._line = Line2D(
-            [],
-            [],
-            color=colour,
-            linewidth=1.2,
-            marker="o",
-            markersize=6,
-            markevery=[-1],
-            path_effects=[withStroke(linewidth=2.8, foreground="white")],
-        )
-        axes.add_line(self._line)
+        self._lines = [
+            Line2D([], [], color="white", linewidth=3),
+            Line2D(
+                [], [], color=colour, linewidth=1.4, marker="o", markersize=7, markevery=[-1], markeredgecolor="white"
+            ),
+        ]
+        for line in self._lines:
+            axes.add_line(line)
 
     def draw(self, observations: FloatArray) -> NDArray[np.uint8]:
         """An image for `GridPanel.draw_image` of the path over observations (at least 1, observation size)."""
         grid = self._grid
         has_y = len(grid.y) > 1
         y = observations[:, grid.y_dimension] if has_y else np.full(len(observations), grid.y[0])
-        self._line.set_data(observations[:, grid.x_dimension], y)
         renderer = self._canvas.get_renderer()
         renderer.clear()
-        self._line.draw(renderer)
+        for line in self._lines:
+            line.set_data(observations[:, grid.x_dimension], y)
+            line.draw(renderer)
         return np.asarray(renderer.buffer_rgba())[::-1].copy()
 
 

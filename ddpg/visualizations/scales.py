@@ -60,6 +60,6 @@ def trace_limit(values: FloatArray) -> float:
 
 
 def axis_end(n_steps: int) -> float:
-    """The smallest round number that is at least `n_steps` and at least 1; the axis is filled by two thirds or more."""
+    """The smallest round number that is at least `n_steps` and at least 1; half of the axis or more is filled."""
     unit = 10.0 ** math.floor(math.log10(max(n_steps, 1)))
-    return next(factor * unit for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if factor * unit >= n_steps)
+    return next(factor * unit for factor in (1, 1.5, 2, 3, 5, 10) if factor * unit >= n_steps)

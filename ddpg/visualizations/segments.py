@@ -18,8 +18,8 @@ from ddpg.visualizations.video import FRAMES_PER_SEGMENT, Frame
 
 Result = TypeVar("Result")
 
-# Fewer are drawn by one process before others have started.
-_MANY_FRAMES = 400
+# Fewer are drawn by one process about as fast, since others take two seconds to start.
+_MANY_FRAMES = 600
 
 
 def draw_segments(

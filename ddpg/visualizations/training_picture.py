@@ -207,7 +207,11 @@ class TrainingPicture:
     def _draw_episode_background(self, number: int, moment: Moment) -> None:
         training = moment.training_episode
         n_episodes = len(self._history.training_episodes)
-        header = f"Episode {number} of {n_episodes}, ε = {show_number(training.epsilon, digits=2)}" if training else f"Episode {number}"
+        header = (
+            f"Episode {number} of {n_episodes}, ε = {show_number(training.epsilon, digits=2)}"
+            if training
+            else f"Episode {number}"
+        )
         self._header.draw(self._renderer, header)
         self._scores.draw(self._renderer, moment.n_finished, moment.n_tested)
         title = f"Training episode {number}" if training else f"Training episode {number}: not recorded"

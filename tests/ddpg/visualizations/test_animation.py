@@ -195,7 +195,8 @@ def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path:
         # As a terminal does: to the whole group.
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in errors
     assert {file.name for file in tmp_path.iterdir()} == {"history.npz", "training.mp4"}
     assert (tmp_path / "training.mp4").read_text() == "old"
 
