@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+BENCH := benchmarks/.venv
 UV := $(shell sed -n 's/^\(uv==[^ ;\\]*\).*/\1/p' requirements.lock)
 PORT ?= 5000
 
 # So that `python` in dvc.yaml is this project's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test check format ui lock clean
+.PHONY: help repro test check format ui bench notebook lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,12 +35,20 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 ui: $(INSTALLED) ## Open the MLflow UI on this project's store (PORT=5000)
 	python -m pipeline.ui --port $(PORT)
 
-lock: $(INSTALLED) ## Renew requirements.lock from pyproject.toml
+bench: $(BENCH)/.installed ## Measure speed against named peers, with an environment of its own
+	$(BENCH)/bin/python benchmarks/animation.py
+
+notebook: $(INSTALLED) ## Run the notebook again and keep its outputs
+	python notebooks/execute.py
+
+lock: $(INSTALLED) ## Renew both requirements.lock from pyproject.toml and benchmarks/requirements.in
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev --upgrade \
 		--output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade \
+		--constraint requirements.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
 
 clean: ## Remove the environment and all caches, but no result
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(BENCH) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.lock pyproject.toml
@@ -47,4 +56,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check "$(UV)"
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	touch $@
+
+$(BENCH)/.installed: $(INSTALLED) benchmarks/requirements.lock
+	$(PYTHON) -m venv $(BENCH)
+	uv pip sync --quiet --require-hashes --python $(BENCH)/bin/python requirements.lock benchmarks/requirements.lock
+	uv pip install --quiet --no-deps --no-build-isolation --python $(BENCH)/bin/python --editable .
 	touch $@
