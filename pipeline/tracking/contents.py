@@ -22,6 +22,7 @@ _SECTIONS = {
     "animate": ("animate",),
 }
 _SUFFIXES = (".csv", ".json", ".png", ".gif", ".mp4")
+_NAMES_OF_SEEDS = ("median_seed",)  # numbers, but no measurements
 _CURVES_OVER_SEEDS = ("train/return", "test/return", "validation/return")
 
 
@@ -113,8 +114,10 @@ def summarize(stage: str, metrics: Mapping[str, Any]) -> Summary:
     """Numbers as metric points, texts as tags, under the stage's name; undefined values are left out."""
     summary = Summary()
     for name, value in flatten(metrics, "/").items():
-        number = _number(value)
-        if number is not None:
+        number = _number(CSV["float_format"] % value if isinstance(value, float) else value)
+        if name in _NAMES_OF_SEEDS:
+            summary.tags[f"{stage}.{name}"] = str(value)
+        elif number is not None:
             summary.points.append(Point(f"{stage}/{name}", number))
         elif isinstance(value, str) and value:
             summary.tags[f"{stage}.{name.replace('/', '.')}"] = value
@@ -128,29 +131,30 @@ def stage_files(stage: str, results: Path) -> Iterator[tuple[Path, str]]:
             yield file, ARTIFACT_FOLDERS[stage]
 
 
-def describe(params: Mapping[str, Any], tags: Mapping[str, str], evaluation: Mapping[str, Any]) -> str:
-    """A run's description in Markdown: what it is, what came out, how to make it again.
+def describe(
+    params: Mapping[str, Any], tags: Mapping[str, str], evaluation: Mapping[str, Any], run: str | None = None
+) -> str:
+    """A run's description in Markdown: what it is and what came out, how to make it again and what to compare.
 
     Args:
         params: Contents of params.yaml.
         tags: The run's tags, which name the commit.
         evaluation: Contents of evaluate's metrics.json; empty before.
+        run: The run's id.
     """
     seeds = [str(seed) for seed in params["seeds"]]
-    what = f"DDPG on **{params['environment']['id']}**, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}."
-    return "\n\n".join(filter(None, [what, _outcome(evaluation.get("best", {})), _recipe(tags)]))
+    what = f"DDPG on **{params['environment']['id']}**, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"
+    outcome = ", ".join(_outcome(evaluation.get("best", {}), len(seeds)))
+    compare = f" To compare the workspace with it: `python -m pipeline.compare {run}`." if run else ""
+    return f"{what}{': ' if outcome else ''}{outcome}.\n\n{_recipe(tags)}{compare}"
 
 
-def _outcome(best: Mapping[str, Any]) -> str:
-    sentences = []
-    if _number(best.get("solved_share")) is not None:
-        sentences.append(f"The best policies of {best['solved_share']:.0%} of the seeds solve the task.")
+def _outcome(best: Mapping[str, Any], n_seeds: int) -> Iterator[str]:
     if all(_number(best.get(f"return_iqm{bound}")) is not None for bound in ("", "_low", "_high")):
-        interval = f"{best['return_iqm_low']:.2f} to {best['return_iqm_high']:.2f}"
-        sentences.append(
-            f"The interquartile mean of their return is **{best['return_iqm']:.2f}** (bootstrap interval {interval})."
-        )
-    return " ".join(sentences)
+        interval = f"[{best['return_iqm_low']:.2f}, {best['return_iqm_high']:.2f}]"
+        yield f"the best policies return **{best['return_iqm']:.2f}** {interval} (interquartile mean over seeds)"
+    if _number(best.get("solved_share")) is not None:
+        yield f"{round(best['solved_share'] * n_seeds)} of {n_seeds} solve the task"
 
 
 def _recipe(tags: Mapping[str, str]) -> str:

@@ -193,8 +193,8 @@ class Store:
     def _mark(self, run: str, stage: str, results: Path, tags: Mapping[str, str]) -> None:
         present = self.client.get_run(run).data.tags
         if stage == "evaluate":
-            note = describe(self._params, present, stage_metrics(stage, results))
-            self._add_model(run, results / stage / "policy", note)
+            note = describe(self._params, present, stage_metrics(stage, results), run)
+            self._add_model(run, results / stage / "policy", note.replace("**", ""))
             tags = {**tags, "mlflow.note.content": note}
         self._add_tags(run, tags)
         self.close(run, "FINISHED")

@@ -1,7 +1,10 @@
 """A real experiment that takes seconds: parameters and a project folder."""
 
 import copy
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -55,3 +58,30 @@ def copy_project(folder):
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     write_params(folder)
+
+
+def new_project(folder, migrated_store):
+    """A project with one commit and no results, whose MLflow store is empty."""
+    folder.mkdir()
+    copy_project(folder)
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    for command in ("git init --quiet -b main", "git config user.name test", "git config user.email test@localhost"):
+        run(folder, *command.split())
+    commit(folder, "Begin")
+    return folder
+
+
+def commit(folder, message):
+    run(folder, "git", "add", ".")
+    run(folder, "git", "commit", "--quiet", "--message", message)
+    return run(folder, "git", "rev-parse", "HEAD").strip()
+
+
+def run(folder, *command, **options):
+    """Runs a command in a project; returns what it prints, unless options of `subprocess.run` say otherwise."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout
+    return done.stdout

@@ -1,35 +1,17 @@
 """The whole pipeline, by DVC, in a project of its own."""
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
-from tests.pipeline.small import copy_project, write_params
+from tests.pipeline.small import new_project, run, write_params
 
 STAGES = ("train", "evaluate", "animate")
 
 
 @pytest.fixture
 def project(tmp_path, migrated_store):
-    folder = tmp_path / "project"
-    folder.mkdir()
-    copy_project(folder)
-    shutil.copy(migrated_store, folder / "mlflow.db")
-    run(folder, "git", "init", "--quiet")
-    run(folder, "git", "add", ".")
-    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "x")
-    return folder
-
-
-def run(folder, *command):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
-    environment["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{environment['PATH']}"  # noqa: PTH120
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return new_project(tmp_path / "project", migrated_store)
 
 
 def stages_run(output):

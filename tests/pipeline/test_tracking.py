@@ -113,11 +113,17 @@ def test_stages_join_the_run_of_the_training(laboratory: Laboratory, store: Stor
     (parent,) = store.parents()
     assert parent.info.run_id == before.info.run_id
     assert parent.data.tags["stages"] == "train, evaluate, animate"
-    assert parent.data.metrics["evaluate/best/return_iqm"] == 93.91234567
+    assert parent.data.metrics["evaluate/best/return_iqm"] == 93.9123
+    assert "evaluate/median_seed" not in parent.data.metrics
+    assert parent.data.tags["evaluate.median_seed"] == "2"
     assert parent.data.params["evaluate.n_episodes"] == "100"
     assert parent.data.params["agent.hidden_layer_sizes_actor"] == "[16, 32, 16]"
     assert parent.data.params["environment.id"] == "MountainCarContinuous-v0"
-    assert "93.91" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["mlflow.note.content"].startswith(
+        "DDPG on **MountainCarContinuous-v0**, seeds 1, 2, 3: the best policies return **93.91** [93.00, 94.50] "
+        "(interquartile mean over seeds), 3 of 3 solve the task.\n\n"
+    )
+    assert f"`python -m pipeline.compare {parent.info.run_id}`" in parent.data.tags["mlflow.note.content"]
     assert store.artifacts(parent) >= {"params.yaml", "train", "evaluate", "videos"}
     assert "videos/rollout.mp4" in store.artifacts(parent, "videos")
     child = store.children(parent)[3]
