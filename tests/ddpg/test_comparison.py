@@ -96,9 +96,21 @@ def test_the_difference_agrees_with_scipys_bootstrap_but_for_the_widening(paired
 def test_few_seeds_that_are_alike_are_seldom_told_apart(n, paired):
     source = np.random.default_rng(5)
     intervals = [
-        difference(*source.normal(size=(2, n)), paired=paired, n_samples=300, rng=source)[0] for _ in range(400)
+        difference(*source.normal(size=(2, n)), paired=paired, n_samples=300, rng=source)[0] for _ in range(1000)
     ]
     assert np.mean([interval.low > 0 or interval.high < 0 for interval in intervals]) < 0.09
+    # What a gate for regressions asks.
+    assert np.mean([interval.high < 0 for interval in intervals]) < 0.05
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_large_difference_is_always_told(paired):
+    source = np.random.default_rng(6)
+    worse = [
+        difference(*(source.normal(size=(2, 5)) - [[0], [20]]), paired=paired, n_samples=300, rng=source)[0]
+        for _ in range(100)
+    ]
+    assert all(interval.high < 0 for interval in worse)
 
 
 def test_pairs_cancel_what_both_share():
