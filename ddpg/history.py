@@ -1,7 +1,8 @@
 """What happened in training: episodes step by step, and snapshots of the networks; kept in one file of arrays."""
 
+import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,7 +141,7 @@ class TrainingHistory:
         if self.grid is not None:
             arrays |= {f"grid_{name}": np.asarray(value) for name, value in vars(self.grid).items()}
             arrays |= {f"snapshot_{name}": np.stack(_column(self.snapshots, name)) for name in Snapshot._fields}
-        np.savez_compressed(path, **arrays)
+        _save_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> "TrainingHistory":
@@ -181,7 +182,7 @@ class TrainingHistory:
 def save_episodes(path: Path, episodes: Sequence[EpisodeHistory]) -> None:
     """Writes episodes of a policy to an `.npz` file whose bytes depend on nothing else."""
     arrays: dict[str, Any] = _stack_episodes("episodes", episodes)
-    np.savez_compressed(path, **arrays)
+    _save_arrays(path, arrays)
 
 
 def load_episodes(path: Path) -> list[EpisodeHistory]:
@@ -196,6 +197,17 @@ def load_episodes(path: Path) -> list[EpisodeHistory]:
         return _split_episodes("episodes", arrays)
     except (KeyError, ValueError, IndexError) as error:
         raise ValueError(f"{path}: expected episodes, received something else ({error!r})") from error
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """As `numpy.savez_compressed`, whose bytes depend on the patch version of Python."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            stream = io.BytesIO()
+            np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.create_system = 3  # what Unix writes
+            archive.writestr(entry, stream.getvalue(), zipfile.ZIP_DEFLATED)
 
 
 def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:
