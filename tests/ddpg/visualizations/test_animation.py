@@ -175,6 +175,8 @@ def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path:
     history.save(tmp_path / "history.npz")
     (tmp_path / "training.mp4").write_text("old")
     code = (
+        # A shell starts what it puts in the background with interrupts ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from ddpg.history import TrainingHistory; import ddpg.visualizations as v;"
         "h = TrainingHistory.load(Path('history.npz')); print('started', flush=True);"
         f"v.write_training_animation(h, Path('training.mp4'), n_processes={n_processes})"
