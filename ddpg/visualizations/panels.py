@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import XAxis
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from ddpg.history import EpisodeHistory, FloatArray, GridAxes, TrainingHistory
 from ddpg.visualizations.scales import axis_end, colour_limits, finite, score_limits, trace_limit
-from ddpg.visualizations.text import QuickText
+from ddpg.visualizations.text import Align, QuickText
 
 TRAINING_COLOUR = "#0072B2"
 TEST_COLOUR = "#D55E00"
@@ -35,6 +34,8 @@ _TITLE_PAD = 5
 _LABEL_SIZE = 12
 _TICK_SIZE = 11
 _SHORT_NAME = 18
+# In points, from the colours down to the baseline of their numbers.
+_COLOUR_TICK_DROP = 14.5
 # In inches.
 _LEGEND_DROP = 0.4
 
@@ -87,7 +88,7 @@ class GridPanel:
         # Pixels as whole numbers are looked up several times faster than as four channels. The last is transparent.
         colours: NDArray[np.uint8] = colormaps[scale.colour_map](np.arange(256), bytes=True)
         self._colours = np.append(colours.view(np.uint32), np.uint32(0))
-        self._colour_axis = _add_colour_bar(figure, colour_box, scale)
+        self._colour_ticks = _add_colour_bar(figure, colour_box, scale)
 
     def label(self, x_name: str, y_name: str) -> None:
         """Labels the axes with the names of their dimensions; without a name an axis has no numbers."""
@@ -104,8 +105,8 @@ class GridPanel:
         """Draws values of shape (n_y, n_x); those that are no number stay white."""
         low, high = self._scale.limits or colour_limits(finite([values]), symmetric=self._scale.symmetric)
         if self._scale.limits is None:
-            self._colour_axis.set_ticklabels(_tick_labels(low, high))
-            self._colour_axis.draw(renderer)
+            for tick, label in zip(self._colour_ticks, _tick_labels(low, high), strict=True):
+                tick.draw(renderer, label)
         shares = ((values - low) / (high - low)).clip(0, 1)
         indices = np.where(np.isnan(values), 256, np.minimum(256 * np.nan_to_num(shares), 255)).astype(np.intp)
         # Several times faster than an AxesImage, which resamples what has only to be enlarged.
@@ -340,14 +341,15 @@ def add_legend(axes: Axes, handles: Sequence[Artist], n_columns: int, x: float =
     )
 
 
-def _add_colour_bar(figure: Figure, box: Bbox, scale: ColourScale) -> XAxis:
-    """The colours from left to right; the axis is left to each frame where its limits are the frame's."""
+def _add_colour_bar(figure: Figure, box: Bbox, scale: ColourScale) -> list[QuickText]:
+    """The colours from left to right; returns the numbers below, to be drawn in each frame whose limits are its own."""
     axes = figure.add_axes(box.bounds)
     axes.imshow(np.linspace(0, 1, 256)[None], cmap=scale.colour_map, aspect="auto", extent=(0, 1, 0, 1))
     axes.set_yticks([])
     axes.set_xticks([0, 0.5, 1])
     if scale.limits is None:
-        axes.xaxis.set_animated(True)
+        # Invisible, but the label below them stands where it does in other panels.
+        axes.set_xticklabels("000", color="none")
     else:
         axes.set_xticklabels(scale.tick_labels or _tick_labels(*scale.limits))
     first, _, last = axes.get_xticklabels()
@@ -355,7 +357,10 @@ def _add_colour_bar(figure: Figure, box: Bbox, scale: ColourScale) -> XAxis:
     last.set_horizontalalignment("right")
     axes.set_xlabel(scale.label, fontsize=_TICK_SIZE, labelpad=0)
     style_axes(axes)
-    return axes.xaxis
+    left, bottom, right, _ = axes.bbox.extents
+    baseline = bottom - _COLOUR_TICK_DROP * figure.dpi / 72
+    places: list[tuple[float, Align]] = [(left, "left"), ((left + right) / 2, "center"), (right, "right")]
+    return [QuickText(x, baseline, align, size=_TICK_SIZE, dpi=figure.dpi) for x, align in places]
 
 
 def _tick_labels(low: float, high: float) -> list[str]:

@@ -1,5 +1,6 @@
 """Draws the frames of a training in segments, which several processes share."""
 
+import os
 import pickle
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -9,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import joblib  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from ddpg.history import Snapshot, TrainingHistory
@@ -56,7 +56,7 @@ def draw_segments(
     if n_processes is not None and n_processes < 1:
         raise ValueError(f"n_processes: expected at least 1, received {n_processes}")
     if n_processes is None:
-        n_processes = joblib.cpu_count() if len(snapshots) >= _MANY_FRAMES else 1
+        n_processes = os.cpu_count() or 1 if len(snapshots) >= _MANY_FRAMES else 1
     starts = range(0, len(snapshots), FRAMES_PER_SEGMENT)
     segments = [snapshots[start : start + FRAMES_PER_SEGMENT] for start in starts]
     arguments = history, size, colour_scale
@@ -88,6 +88,9 @@ def _draw_in_processes(
     finish: Callable[[Iterator[Frame]], Result],
     n_processes: int,
 ) -> Generator[Result, None, None]:
+    # A quarter of a second that one process alone does not need.
+    import joblib  # type: ignore[import-untyped]
+
     with tempfile.TemporaryDirectory() as folder, _explained():
         file = Path(folder) / "arguments"
         file.write_bytes(pickle.dumps(arguments))

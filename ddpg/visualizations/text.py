@@ -11,6 +11,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
 
+Align = Literal["left", "center", "right"]
+
 _POINTS_PER_INCH = 72
 # Digits change; the words between them stay.
 _PIECES = re.compile(r"\d|\D+")
@@ -22,9 +24,9 @@ class QuickText:
     """One line of text, put together from images of its words and digits: each is drawn but once.
 
     Args:
-        x: Where the text begins or ends, in pixels from the left.
+        x: Where the text begins, has its middle, or ends, in pixels from the left.
         baseline: In pixels from below.
-        align: The side of `x`.
+        align: Which of them.
         size: Of the font, in points.
         dpi: Pixels per inch.
         colour: Any that Matplotlib knows.
@@ -35,7 +37,7 @@ class QuickText:
         self,
         x: float,
         baseline: float,
-        align: Literal["left", "right"] = "left",
+        align: Align = "left",
         *,
         size: float,
         dpi: float,
@@ -49,8 +51,9 @@ class QuickText:
         """Draws the text."""
         pieces = [_draw_piece(piece, self._font) for piece in _PIECES.findall(text)]
         x = round(self._x)
-        if self._align == "right":
-            x -= sum(piece.advance for piece in pieces)
+        if self._align != "left":
+            width = sum(piece.advance for piece in pieces)
+            x -= width if self._align == "right" else width // 2
         for piece in pieces:
             renderer.draw_image(renderer.new_gc(), x - _MARGIN, self._baseline - piece.descent, piece.image)
             x += piece.advance
