@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.results import CSV
 
+MODEL_ALIAS = "newest"  # MLflow reserves "latest"
 ARTIFACT_FOLDERS = {"train": "train", "evaluate": "evaluate", "animate": "videos"}
 """Where MLflow keeps each stage's files."""
 
@@ -23,6 +24,8 @@ _SECTIONS = {
 }
 _SUFFIXES = (".csv", ".json", ".png", ".gif", ".mp4")
 _NAMES_OF_SEEDS = ("median_seed",)  # numbers, but no measurements
+_EPISODES = {"training": "train", "test": "test", "validation": "validation"}
+_POLICIES = ("best", "final")
 _CURVES_OVER_SEEDS = ("train/return", "test/return", "validation/return")
 
 
@@ -66,7 +69,7 @@ def episode_points(record: Mapping[str, Any]) -> list[Point]:
     for column, value in record.items():
         number = _number(CSV["float_format"] % value if isinstance(value, float) else value)
         if column not in ("seed", "episode") and number is not None:
-            points.append(Point(_metric_name(column), number, int(record["episode"])))
+            points.append(Point(_metric_name("train", column), number, int(record["episode"])))
     return points
 
 
@@ -111,16 +114,17 @@ def seed_summaries(stage: str, results: Path) -> dict[int, Summary]:
 
 
 def summarize(stage: str, metrics: Mapping[str, Any]) -> Summary:
-    """Numbers as metric points, texts as tags, under the stage's name; undefined values are left out."""
+    """Numbers as metric points and texts as tags, by what they measure; undefined values are left out."""
     summary = Summary()
-    for name, value in flatten(metrics, "/").items():
+    for column, value in flatten(metrics, "/").items():
+        name = _metric_name(stage, column)
         number = _number(CSV["float_format"] % value if isinstance(value, float) else value)
-        if name in _NAMES_OF_SEEDS:
-            summary.tags[f"{stage}.{name}"] = str(value)
+        if column in _NAMES_OF_SEEDS:
+            summary.tags[name.replace("/", ".")] = str(value)
         elif number is not None:
-            summary.points.append(Point(f"{stage}/{name}", number))
+            summary.points.append(Point(name, number))
         elif isinstance(value, str) and value:
-            summary.tags[f"{stage}.{name.replace('/', '.')}"] = value
+            summary.tags[name.replace("/", ".")] = value
     return summary
 
 
@@ -149,6 +153,15 @@ def describe(
     return f"{what}{': ' if outcome else ''}{outcome}.\n\n{_recipe(tags)}{compare}"
 
 
+def describe_model(environment: str) -> str:
+    """What the versions of an environment's registered model are, in Markdown."""
+    return (
+        f"Actors that DDPG trained on **{environment}**: from observations (n, observation size) to actions "
+        "(n, action size), both in the environment's units. Each version is the best policy of a result's median "
+        f"seed; its description says how good it is. The alias `{MODEL_ALIAS}` is that of the last `dvc repro`."
+    )
+
+
 def _outcome(best: Mapping[str, Any], n_seeds: int) -> Iterator[str]:
     if all(_number(best.get(f"return_iqm{bound}")) is not None for bound in ("", "_low", "_high")):
         interval = f"[{best['return_iqm_low']:.2f}, {best['return_iqm_high']:.2f}]"
@@ -168,11 +181,16 @@ def _recipe(tags: Mapping[str, str]) -> str:
     return f"To reproduce it: `git checkout {tags['git.commit'][:10]}`{changes}, `dvc repro`."
 
 
-def _metric_name(column: str) -> str:
-    kind = column.removesuffix("_return")
-    if f"{kind}/return" in ("training/return", "test/return", "validation/return"):
-        return f"{kind.replace('training', 'train')}/return"
-    return "validation/is_best" if column == "is_best" else f"train/{column}"
+def _metric_name(stage: str, column: str) -> str:
+    """`test_return` of the train stage is `test/return`, `best_return` of evaluate is `evaluate/best/return`."""
+    if column == "is_best":
+        return "validation/is_best"
+    kind, separator, rest = column.partition("_")
+    if stage == "train" and rest.startswith("return") and kind in _EPISODES:
+        return f"{_EPISODES[kind]}/{rest}"
+    if stage == "evaluate" and separator and kind in _POLICIES:
+        return f"evaluate/{kind}/{rest}"
+    return f"{stage}/{column}"
 
 
 def _number(value: Any) -> float | None:

@@ -17,8 +17,10 @@ from ddpg.history import TrainingHistory
 from pipeline.lineage import STAGES, Origin, config_hash, stage_digest
 from pipeline.quiet import silent_stderr
 from pipeline.tracking.contents import (
+    MODEL_ALIAS,
     Point,
     describe,
+    describe_model,
     points_over_seeds,
     seed_summaries,
     stage_files,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
 _PARAMS_OR_TAGS_PER_BATCH = 100
 _PICTURES = "networks"
-_MODEL_ALIAS = "newest"  # MLflow reserves "latest"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -265,13 +266,13 @@ class Store:
     def _register(self, name: str, model: "LoggedModel", run: str, note: str) -> None:
         found = self.client.search_registered_models(f"name = '{name}'")
         if not found:
-            self.client.create_registered_model(name)
+            self.client.create_registered_model(name, description=describe_model(self._params["environment"]["id"]))
         # A source of the form models:/ID would be looked up in the process's default store, not in this one.
         created = self.client.create_model_version(
             name, model.artifact_location, run, description=note, model_id=model.model_id
         )
-        if self._is_current or not any(_MODEL_ALIAS in registered.aliases for registered in found):
-            self.client.set_registered_model_alias(name, _MODEL_ALIAS, created.version)
+        if self._is_current or not any(MODEL_ALIAS in registered.aliases for registered in found):
+            self.client.set_registered_model_alias(name, MODEL_ALIAS, created.version)
 
 
 def _save_keras_model(policy: Path, folder: Path, logged: "LoggedModel", run: str) -> None:

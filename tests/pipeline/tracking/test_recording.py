@@ -1,0 +1,154 @@
+"""Stages in a real MLflow store, from their files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.tracking import record, record_missing
+from pipeline.tracking import store as store_module
+from tests.pipeline.laboratory import REPOSITORY, Laboratory, Store
+from tests.pipeline.tracking.steps import record_all, train_live
+
+
+def test_curves_over_seeds_are_quartiles_by_episode(laboratory: Laboratory, store: Store) -> None:
+    record("train", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    curve = {step: value for name, value, step in store.points(parent) if name == "test/return_upper_quartile"}
+    of_seeds = [
+        {step: value for name, value, step in laboratory.recorded_points(seed) if name == "test/return"}
+        for seed in laboratory.seeds
+    ]
+    assert curve == {step: np.quantile([values[step] for values in of_seeds], 0.75) for step in range(1, 7)}
+    assert parent.data.metrics["train/nested/iqm"] == 93.5
+
+
+def test_stages_join_the_run_of_the_training(laboratory: Laboratory, store: Store) -> None:
+    train_live(laboratory)
+    (before,) = store.parents()
+    assert not any(name.startswith("evaluate.") for name in before.data.params)
+    record("evaluate", laboratory.params, laboratory.results, {"evaluate_seconds": 3.0})
+    record("animate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.info.run_id == before.info.run_id
+    assert parent.data.tags["stages"] == "train, evaluate, animate"
+    assert parent.data.metrics["evaluate/best/return_iqm"] == 93.9123
+    assert "evaluate/median_seed" not in parent.data.metrics
+    assert parent.data.tags["evaluate.median_seed"] == "2"
+    assert parent.data.params["evaluate.n_episodes"] == "100"
+    assert parent.data.params["agent.hidden_layer_sizes_actor"] == "[16, 32, 16]"
+    assert parent.data.params["environment.id"] == "MountainCarContinuous-v0"
+    assert parent.data.tags["mlflow.note.content"].startswith(
+        "DDPG on **MountainCarContinuous-v0**, seeds 1, 2, 3: the best policies return **93.91** [93.00, 94.50] "
+        "(interquartile mean over seeds), 3 of 3 solve the task.\n\n"
+    )
+    assert f"`python -m pipeline.compare {parent.info.run_id}`" in parent.data.tags["mlflow.note.content"]
+    assert store.artifacts(parent) >= {"params.yaml", "train", "evaluate", "videos"}
+    assert "videos/rollout.mp4" in store.artifacts(parent, "videos")
+    child = store.children(parent)[3]
+    assert child.data.metrics["evaluate/best/return"] == 93
+    assert child.data.tags["evaluate.diagnosis"] == "solved"
+    assert "evaluate/episodes_to_solve" not in child.data.metrics
+
+
+def test_recording_again_does_nothing(laboratory: Laboratory, store: Store) -> None:
+    record_all(laboratory)
+    before = [(run.info.run_id, run.data.to_dictionary(), store.points(run)) for run in store.runs()]
+    record_all(laboratory)
+    assert [(run.info.run_id, run.data.to_dictionary(), store.points(run)) for run in store.runs()] == before
+
+
+def test_another_evaluation_of_the_same_training_is_a_new_complete_run(laboratory: Laboratory, store: Store) -> None:
+    train_live(laboratory)
+    record("evaluate", laboratory.params, laboratory.results)
+    laboratory.evaluate(iqm=95.0)
+    record("evaluate", laboratory.params, laboratory.results)
+    newest, oldest = store.parents()
+    assert newest.data.tags["backfilled"] == "true"
+    assert "backfilled" not in oldest.data.tags
+    assert newest.data.metrics["evaluate/best/return_iqm"] == 95.0
+    for seed, child in store.children(newest).items():
+        episodes = [point for point in store.points(child) if not point[0].startswith("evaluate/")]
+        assert sorted(episodes) == sorted(laboratory.recorded_points(seed))
+    laboratory.evaluate()
+    assert record_missing(laboratory.params, laboratory.results, ["train", "evaluate"]) == []
+
+
+def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record("train", laboratory.params, laboratory.results)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        record("evaluate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert "digest.evaluate" not in parent.data.tags
+    params = laboratory.params
+    params["evaluate"]["n_episodes"] = 7
+    record("evaluate", params, laboratory.results)
+    newest, _ = store.parents()
+    assert newest.data.params["evaluate.n_episodes"] == "7"
+    assert newest.data.tags["stages"] == "train, evaluate"
+
+
+def test_an_interrupted_recording_is_taken_up(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record("train", laboratory.params, laboratory.results)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        record("evaluate", laboratory.params, laboratory.results)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    record("evaluate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    points = store.points(parent)
+    assert len(points) == len({(name, step) for name, _, step in points})
+    assert parent.data.tags["stages"] == "train, evaluate"
+    assert parent.info.status == "FINISHED"
+
+
+def test_a_half_recorded_evaluation_does_not_leave_its_numbers_to_the_next(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record("train", laboratory.params, laboratory.results)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        record("evaluate", laboratory.params, laboratory.results)
+    laboratory.evaluate(iqm=50.0)
+    record("evaluate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.data.metrics["evaluate/best/return_iqm"] == 50.0
+
+
+@pytest.mark.usefixtures("store", "keras_model")
+def test_recording_prints_nothing(laboratory: Laboratory, capfd: pytest.CaptureFixture[str]) -> None:
+    train_live(laboratory)
+    record_all(laboratory)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_three_processes_at_once_on_a_fresh_store_all_record(laboratory: Laboratory) -> None:
+    program = (
+        "import json, sys; from pathlib import Path; from pipeline.tracking import record_missing\n"
+        "assert record_missing(json.loads(sys.argv[1]), Path(sys.argv[2]), ['train'])\n"
+    )
+    others = [Laboratory(laboratory.folder / str(i), n_episodes=i + 1) for i in range(3)]
+    for other in others:
+        other.train()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, json.dumps(other.params), str(other.results)],
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for other in others
+    ]
+    errors = [process.communicate(timeout=100)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(errors)
+    store = Store(laboratory.folder / "mlflow.db")
+    assert len(store.parents()) == 3
+    assert all(len(store.children(parent)) == 3 for parent in store.parents())
