@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
+from pipeline.tracking.view import VIEW
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"The store has its own server: {without_secrets(uri)}")
         return
     # Without the query MLflow shows its pages for language models.
-    page = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
+    page = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
     print(f"Open {page} (or choose an experiment). Ctrl-C ends the server.", flush=True)
     # One worker, and no executor of jobs, which this UI never starts.
     # The address is not on the command line, which everybody on the machine can read: it may hold a password.

@@ -32,6 +32,7 @@ from pipeline.tracking.contents import (
 from pipeline.tracking.faults import REQUEST_SECONDS, Patience
 from pipeline.tracking.location import artifact_location, guard_first_use, tracking_uri
 from pipeline.tracking.pictures import Painter, pictured_snapshots, pictures_every_n_episodes
+from pipeline.tracking.view import VIEW_TAG, saved_view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,13 +88,17 @@ class Store:
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
             try:
-                self._experiment = self.client.create_experiment(experiment, artifact_location(tracking_uri()))
+                self._experiment = self.client.create_experiment(
+                    experiment, artifact_location(tracking_uri()), {VIEW_TAG: saved_view(now())}
+                )
                 return
             except MlflowException:  # another process was faster
                 found = self.client.get_experiment_by_name(experiment)
                 if found is None:
                     raise
         self._experiment = found.experiment_id
+        if VIEW_TAG not in found.tags:
+            self.client.set_experiment_tag(self._experiment, VIEW_TAG, saved_view(now()))
 
     @property
     def client(self) -> "MlflowClient":

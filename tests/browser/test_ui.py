@@ -26,27 +26,31 @@ def test_a_user_finds_the_best_run_its_curves_its_video_and_its_model(page, scre
         page.goto(server.address)
         expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
         expect(page.get_by_role("link", name=complete.info.run_name)).to_be_visible()
+        expect(page.get_by_role("columnheader", name=SCORE).first).to_be_visible()
         screenshot("1-runs")
 
         sort_by_score(page, results)
         screenshot("2-sorted")
 
+        look_at_charts(page)
+        screenshot("3-charts")
+
         page.get_by_role("link", name=complete.info.run_name).click()
         expect(page.get_by_text("DDPG on MountainCarContinuous-v0").first).to_be_visible()
-        screenshot("3-run")
+        screenshot("4-run")
 
         points = store.client.get_metric_history(complete.info.run_id, CURVE)
         look_at_curve(page, {point.step: point.value for point in points})
-        screenshot("4-curve")
+        screenshot("5-curve")
 
         play_video(page)
-        screenshot("5-video")
+        screenshot("6-video")
 
         page.get_by_role("tab", name="Overview").click()
         page.get_by_role("link", name="ddpg-MountainCarContinuous-v0").click()
         expect(page.get_by_role("heading", name=re.compile("Version"))).to_be_visible()
         expect(page.get_by_role("link", name=complete.info.run_name)).to_be_visible()
-        screenshot("6-model")
+        screenshot("7-model")
 
         assert server.end(by=signal.SIGINT) == 0
         assert not server.is_alive
@@ -67,6 +71,17 @@ def sort_by_score(page, results):
         page.get_by_role("button", name=f"Sort {direction}").click()
         for row, run in enumerate(runs):
             expect(page.locator(f"[row-index='{row}']").get_by_role("link", name=run.info.run_name)).to_be_visible()
+
+
+def look_at_charts(page):
+    """The saved view's sections come first, curves before scores; and back to the table."""
+    page.locator("label", has=page.locator("[value=CHART]")).click()
+    sections = page.get_by_test_id("experiment-view-compare-runs-section-header")
+    expect(sections.nth(0)).to_contain_text("Returns by episode (median)")
+    expect(sections.nth(1)).to_contain_text("Scores")
+    expect(page.get_by_test_id("experiment-view-compare-runs-card").first).to_contain_text(CURVE)
+    expect(page.locator(".js-plotly-plot path.js-line").first).to_be_visible()
+    page.locator("label", has=page.locator("[value=TABLE]")).click()
 
 
 def look_at_curve(page, recorded):

@@ -1,0 +1,56 @@
+"""How MLflow's UI shows the results: a saved view of the experiment, with the score's columns and charts first.
+
+MLflow 3.17 keeps such a view, which its "Views" menu offers, in a tag of the experiment. The form is its own.
+"""
+
+import json
+from typing import Any
+
+VIEW = "results"
+"""Its key, for `viewStateShareKey=` in an address."""
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+
+SCORES = ("evaluate/best/return_iqm", "evaluate/final/return_iqm", "evaluate/environment_steps_to_solve_median")
+CURVES = ("test/return_median", "validation/return_median", "train/return_median")
+
+_FIXED_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
+_COLUMN_WIDTH = 250  # pixels
+
+
+def saved_view(created: int) -> str:
+    """The value of the tag.
+
+    Args:
+        created: When it was made, in milliseconds since 1970.
+    """
+    columns = [f"metrics.`{metric}`" for metric in SCORES]
+    # MLflow's own sections, one for each prefix of the metrics' names, come after these.
+    sections = {
+        "Returns by episode (median)": [_curve(metric) for metric in CURVES],
+        "Scores": [_card("BAR", metric) for metric in SCORES],
+    }
+    state = {
+        "selectedColumns": columns,
+        "columnOrder": [*_FIXED_COLUMNS, *columns],
+        "columnWidths": dict.fromkeys(columns, _COLUMN_WIDTH),
+        "isAccordionReordered": True,  # else MLflow sorts the sections by name
+        "compareRunSections": [{"uuid": name, "name": name, "display": True} for name in sections],
+        "compareRunCharts": [{**card, "metricSectionId": name} for name, cards in sections.items() for card in cards],
+    }
+    return json.dumps({"name": "Results", "createdAt": created, "updatedAt": created, "state": json.dumps(state)})
+
+
+def _card(kind: str, metric: str) -> dict[str, Any]:
+    return {"uuid": metric, "type": kind, "metricKey": metric, "runsCountToCompare": 10}
+
+
+def _curve(metric: str) -> dict[str, Any]:
+    return {
+        **_card("LINE", metric),
+        "selectedMetricKeys": [metric],
+        "yAxisKey": "metric",
+        "scaleType": "linear",
+        "xAxisKey": "step",
+        # Smoothed, as MLflow would by default, a return that is lost again looks like one that is kept.
+        "lineSmoothness": 0,
+    }
