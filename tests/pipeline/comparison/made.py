@@ -89,7 +89,7 @@ def pictured(folder, name, best, *, q=1.0, n_frames=3, **options):
     history.save(made.folder / f"results/train/seeds/{seed}/history.npz")
     (made.folder / "results/animate").mkdir()
     for film in ("training", "rollout"):
-        frames = [np.full((72, 128, 3), 20 * i, np.uint8) for i in range(n_frames)]
+        frames = [np.full((72, 128, 3), 240 * i // n_frames, np.uint8) for i in range(n_frames)]
         write_mp4(frames, made.folder / f"results/animate/{film}.mp4", 10)
     return Result.of(replace(made, stages=("train", "evaluate", "animate")))
 

@@ -1,0 +1,70 @@
+"""The pages that commands write, as a user without a network sees them."""
+
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.comparison.folder import PAGE
+from pipeline.comparison.report import write_report
+from pipeline.comparison.scores import compare
+from pipeline.show import main as show
+from tests.pipeline.comparison.made import pictured
+from tests.pipeline.conftest import laboratory  # noqa: F401 (a fixture)
+from tests.pipeline.small import write_params
+
+N_FRAMES = 30
+
+
+@pytest.fixture
+def offline(page):
+    """A page without a network, which is told of every address that is asked for."""
+    page.context.set_offline(True)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    yield page
+    assert {address.partition(":")[0] for address in asked} <= {"file", "data"}
+
+
+def test_two_trainings_play_in_step_under_one_control(offline, screenshot, tmp_path):
+    # A second of the other film holds twice as many agent steps: it runs at half speed.
+    results = [
+        pictured(tmp_path, "first", [95.0, 97, 98, 94, 96], n_frames=N_FRAMES, animate={"every_n_steps": 20}),
+        pictured(tmp_path, "second", [97.0, 99, 99.5, 96.5, 98], n_frames=N_FRAMES, animate={"every_n_steps": 40}),
+    ]
+    write_report(tmp_path / "report", results, [compare(*results)])
+    offline.goto((tmp_path / "report" / PAGE).as_uri())
+    player = offline.locator(".player").first
+    films = player.locator("video")
+    expect(films).to_have_count(2)
+    expect(player.locator("output")).to_have_text("0.0 of 6.0 s")
+    screenshot("compare")
+
+    player.get_by_label("Position").fill("2")
+    expect(player.locator("output")).to_have_text("2.0 of 6.0 s")
+    assert times(films) == pytest.approx([2, 1], abs=0.01)
+
+    player.get_by_role("button", name="Play").click()
+    player.get_by_role("button", name="Pause").click()
+    first, second = times(films)
+    assert first == pytest.approx(2 * second, abs=0.3)
+
+    player.get_by_label("Position").fill("5")
+    player.get_by_role("button", name="Play").click()
+    expect(player.get_by_role("button", name="Play")).to_be_visible()  # again, when the longest has ended
+    expect(player.locator("output")).to_have_text("6.0 of 6.0 s")
+    assert times(films) == pytest.approx([3, 3], abs=0.1)
+
+
+def times(films):
+    return films.evaluate_all("films => films.map(film => film.currentTime)")
+
+
+def test_a_result_is_one_page_with_its_videos(offline, screenshot, laboratory):  # noqa: F811
+    write_params(laboratory.folder)
+    assert show(["--out", "result.html"]) == 0
+    offline.goto((laboratory.folder / "result.html").as_uri())
+    expect(offline.get_by_role("heading", name="DDPG on MountainCarContinuous-v0")).to_be_visible()
+    expect(offline.get_by_text("93.91").first).to_be_visible()
+    pictures = offline.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert len(pictures) >= 3
+    assert all(pictures)
+    screenshot("show")
