@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ddpg.history import TrainingHistory
 
-_BATCH_SECONDS = 2.0
+_BATCH_SECONDS = 5.0
 _RETRY_SECONDS = 20.0
 
 

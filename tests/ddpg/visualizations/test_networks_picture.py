@@ -9,7 +9,7 @@ def test_is_the_training_picture_down_to_the_charts(history: TrainingHistory) ->
     snapshot = history.snapshots[2]
     frame = NetworksPicture(history).draw(snapshot)
     whole = TrainingPicture(history, colour_scale="frame").draw(snapshot)
-    assert frame.shape == (388, 1280, 3)
+    assert frame.shape == (290, 960, 3)
     # The colour bars and what is below; there are no paths above.
     np.testing.assert_array_equal(frame[320:], whole[320:388, :, :3])
 

@@ -49,7 +49,7 @@ def test_every_nth_episode_of_each_seed_is_pictured(laboratory: Laboratory, stor
     child = store.children(store.parents()[0])[1]
     names = [name for name in store.artifacts(child, "images") if name.endswith(".png")]
     with Image.open(store.client.download_artifacts(child.info.run_id, names[0])) as picture:
-        assert picture.size[0] == 1280
+        assert picture.size[0] == 960
 
 
 def test_none_are_drawn_if_none_are_asked_for(laboratory: Laboratory, store: Store) -> None:
