@@ -8,10 +8,10 @@ from ddpg.visualizations.training_picture import TrainingPicture
 def test_is_the_training_picture_down_to_the_charts(history: TrainingHistory) -> None:
     snapshot = history.snapshots[2]
     frame = NetworksPicture(history).draw(snapshot)
-    whole = TrainingPicture(history, colour_scale="frame").draw(snapshot)
+    whole = TrainingPicture(history, (960, 540), colour_scale="frame").draw(snapshot)
     assert frame.shape == (290, 960, 3)
     # The colour bars and what is below; there are no paths above.
-    np.testing.assert_array_equal(frame[320:], whole[320:388, :, :3])
+    np.testing.assert_array_equal(frame[240:], whole[240:290, :, :3])
 
 
 def test_needs_no_episode_and_keeps_its_frames(history: TrainingHistory) -> None:
