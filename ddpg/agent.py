@@ -188,7 +188,13 @@ class DDPG:
         if len(self._validation_envs) != n_episodes:
             self._validation_envs = environment.copies(self.env, n_episodes)
         seeds = [episode_seed(self.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
-        return run_episodes(self.policy, self._validation_envs, seeds, action_repeat)
+        return run_episodes(
+            self.policy,
+            self._validation_envs,
+            seeds,
+            action_repeat,
+            episode=len(self.history.training_episodes),
+        )
 
     def keep_if_best(self, score: float) -> bool:
         """Keeps the learner's state if it scores higher than the best so far (NaN never does); says whether it did."""

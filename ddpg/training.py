@@ -10,6 +10,7 @@ import numpy as np
 from ddpg.config import TrainingConfig
 from ddpg.environment import flat_observation, hold_action
 from ddpg.evaluation import mean_score
+from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 from ddpg.learner import UpdateMetrics
 from ddpg.seeding import Stream, episode_seed
@@ -137,13 +138,18 @@ def run_training_episode(
     """Runs one episode with exploration and learning, and adds it to the agent's history."""
     number, first_step = len(agent.history.training_episodes) + 1, agent.history.n_steps
     observation = flat_observation(agent.env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
+    where = f"training episode {number}"
+    require_observation(where, observation)
     agent.noise.reset()
     observations, actions, rewards, losses = [observation], [], [], []
     environment_steps = 0
     ended = False
     while not ended:
         action = agent.random_action() if number <= config.n_random_episodes else agent.act(observation, epsilon)
+        require_network(where, "action", action)
         step = hold_action(agent.env, action, config.action_repeat)
+        require_reward(where, step.reward)
+        require_observation(where, step.observation)
         ended = step.terminated or step.truncated
         agent.observe(observation, action, step.reward, step.observation, step.terminated, step.truncated)
         observation = step.observation
@@ -158,6 +164,11 @@ def run_training_episode(
             agent.history.snapshots.append(grid.snapshot(agent.learner, first_step + len(actions), number))
         if on_step is not None:
             on_step(agent)
+    metrics = _mean_metrics(losses)
+    if losses:
+        for quantity, value in metrics._asdict().items():
+            require_network(where, quantity, np.array(value))
+        require_network(where, "weight", np.asarray(agent.learner.state.floats))
     episode = EpisodeHistory(
         episode=number,
         epsilon=epsilon,
@@ -171,7 +182,7 @@ def run_training_episode(
     )
     agent.history.training_episodes.append(episode)
     agent.n_successes += episode.reached_goal
-    return episode, _mean_metrics(losses)
+    return episode, metrics
 
 
 def _state_grid(agent: "DDPG", config: TrainingConfig) -> StateGrid | None:
