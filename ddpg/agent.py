@@ -2,15 +2,15 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpg import environment
+from ddpg import checkpoint, environment
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environment import Environment, UnsuitableEnvironmentError
 from ddpg.evaluation import run_episodes
@@ -21,19 +21,9 @@ from ddpg.policy import Description, Policy, read_description, write_description
 from ddpg.replay_buffer import ReplayBuffer
 from ddpg.scaling import BoxScaler
 from ddpg.seeding import Stream, episode_seed, generator, new_seed
-from ddpg.training import EpisodeRecord, StepCallback, train
-from ddpg.update_rule import LearnerState
+from ddpg.training import Checkpoint, EpisodeRecord, StepCallback, TrainingProgress, continue_training, train
 
 EpisodeCallback = Callable[["DDPG", EpisodeRecord], None]
-
-
-class Checkpoint(NamedTuple):
-    """The learner as it was when it scored best."""
-
-    episode: int
-    score: float
-    """Mean return of the validation episodes, or the test return without them."""
-    state: LearnerState
 
 
 class DDPG:
@@ -50,6 +40,7 @@ class DDPG:
 
     Attributes:
         history: All that happened in training, a `TrainingHistory`.
+        records: An `EpisodeRecord` for each training episode.
         best: The best checkpoint so far, or `None`.
 
     Raises:
@@ -90,11 +81,14 @@ class DDPG:
             self.actions.high,
             environment.reward_threshold(self.env),
         )
+        self.records: list[EpisodeRecord] = []
+        self.progress: TrainingProgress | None = None
         self.best: Checkpoint | None = None
         self.n_updates = 0
         self.n_successes = 0
         self._policy: Policy | None = None
         self._validation_envs: list[Environment] = []
+        self.written: checkpoint.Written | None = None
 
     @property
     def description(self) -> Description:
@@ -194,7 +188,13 @@ class DDPG:
         if len(self._validation_envs) != n_episodes:
             self._validation_envs = environment.copies(self.env, n_episodes)
         seeds = [episode_seed(self.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
-        return run_episodes(self.policy, self._validation_envs, seeds, action_repeat)
+        return run_episodes(
+            self.policy,
+            self._validation_envs,
+            seeds,
+            action_repeat,
+            episode=len(self.history.training_episodes),
+        )
 
     def keep_if_best(self, score: float) -> bool:
         """Keeps the learner's state if it scores higher than the best so far (NaN never does); says whether it did."""
@@ -248,9 +248,33 @@ class DDPG:
             gen_q_a_frames_every_n_steps=gen_q_a_frames_every_n_steps,
             **settings,
         )
+        return self._follow(train(self, config, on_step), on_episode, on_best_training_score, on_best_test_score)
+
+    def continue_training(
+        self,
+        *,
+        on_step: StepCallback | None = None,
+        on_episode: EpisodeCallback | None = None,
+        on_best_training_score: EpisodeCallback | None = None,
+        on_best_test_score: EpisodeCallback | None = None,
+    ) -> TrainingHistory:
+        """Makes the episodes that are left of a training that was interrupted; see `train_n_episodes`.
+
+        After `resume` it goes on as if there had been no interruption. In the process that was interrupted within an
+        episode, that episode is made again, and what it taught the agent so far stays.
+        """
+        return self._follow(continue_training(self, on_step), on_episode, on_best_training_score, on_best_test_score)
+
+    def _follow(
+        self,
+        records: Iterator[EpisodeRecord],
+        on_episode: EpisodeCallback | None,
+        on_best_training_score: EpisodeCallback | None,
+        on_best_test_score: EpisodeCallback | None,
+    ) -> TrainingHistory:
         best_training = max((episode.score for episode in self.history.training_episodes), default=-math.inf)
         best_test = max((episode.score for episode in self.history.test_episodes), default=-math.inf)
-        for record in train(self, config, on_step):
+        for record in records:
             print(_line(record))
             if on_episode is not None:
                 on_episode(self, record)
@@ -307,6 +331,70 @@ class DDPG:
                 )
         agent.learner.load_weights(folder)
         return agent
+
+    def save_checkpoint(self, path: str | Path) -> None:
+        """Writes the whole training into a folder, made if need be, for `resume`; `on_episode` is the place to call it.
+
+        All of it: networks, optimizers, replay buffer, noise, random generators, history and the episodes left. The
+        folder keeps this checkpoint and the one before; one cut short by a crash leaves both as they were.
+
+        Args:
+            path: A folder for the checkpoints of this training alone.
+
+        Raises:
+            RuntimeError: An episode is under way.
+            OSError: It cannot be written.
+        """
+        checkpoint.save(self, Path(path))
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | Path,
+        env: Environment,
+        config: AgentConfig | None = None,
+        *,
+        seed: int | None = None,
+        training: TrainingConfig | None = None,
+    ) -> "DDPG":
+        """The agent of the newest usable checkpoint in a folder; `continue_training` goes on bit for bit.
+
+        Gymnasium's environments start each episode from its seed. One that keeps more than its `np_random` from one
+        episode to the next starts without it.
+
+        Args:
+            path: The folder that `save_checkpoint` wrote.
+            env: An environment like the one that was trained in.
+            config: If given, what the checkpoint's hyperparameters must be.
+            seed: Likewise its seed.
+            training: Likewise how it was trained.
+
+        Warns:
+            CheckpointWarning: A checkpoint is damaged or of another training; the message names it, and an older
+                one is tried.
+
+        Raises:
+            FileNotFoundError: The folder holds no checkpoint.
+            CheckpointError: It holds none that can be used; a `ValueError` that says why not, file by file.
+            UnsuitableEnvironmentError: No agent can be trained in the environment.
+        """
+        environment.prepare(env)
+        expected: dict[str, Any] = {}
+        if config is not None:
+            expected["agent"] = config.model_dump(mode="json")
+        if seed is not None:
+            expected["seed"] = seed
+        if training is not None:
+            expected["training"] = checkpoint.training_as_json(training)
+
+        def restored(state: checkpoint.State) -> "DDPG":
+            checkpoint.require(state.document, expected)
+            agent = cls(env, AgentConfig(**state.document["agent"]), seed=state.document["seed"])
+            checkpoint.require(state.document, checkpoint.identity(agent))
+            checkpoint.restore(agent, state)
+            return agent
+
+        return checkpoint.newest(Path(path), restored)
 
 
 def load_policy_model(folder: str | Path) -> keras.Model:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.environment import Environment, Step, flat_observation, hold_action
+from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 
 BatchPolicy = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -53,7 +54,11 @@ def run_episodes(
 
     Returns:
         The episodes in the order of their seeds.
+
+    Raises:
+        NotFiniteError: An environment gave something that is no number.
     """
+    where = f"noise-free episode {episode}" if episode else "an evaluation episode"
     waiting = list(enumerate(seeds))[::-1]
     finished: dict[int, EpisodeHistory] = {}
 
@@ -63,14 +68,19 @@ def run_episodes(
 
     running = [start(env) for env in envs[: len(seeds)]]
     while running:
-        actions = policy(np.stack([running_episode.observations[-1] for running_episode in running]))
+        observations = np.stack([running_episode.observations[-1] for running_episode in running])
+        require_observation(where, observations)
+        actions = policy(observations)
+        require_network(where, "action", actions)
         still_running = []
         for current, action in zip(running, actions, strict=True):
             step = hold_action(current.env, action, action_repeat)
+            require_reward(where, step.reward)
             current.record(action, step)
             if not (step.terminated or step.truncated):
                 still_running.append(current)
                 continue
+            require_observation(where, step.observation)
             finished[current.index] = EpisodeHistory(
                 episode=episode,
                 epsilon=0.0,

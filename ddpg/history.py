@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,10 @@ class TrainingHistory:
 
     def save(self, path: Path) -> None:
         """Writes an `.npz` file whose bytes depend on nothing but the history."""
+        save_arrays(path, self.to_arrays())
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The history as named arrays."""
         arrays: dict[str, Any] = {
             "observation_names": np.array(self.observation_names),
             "action_names": np.array(self.action_names),
@@ -140,8 +144,9 @@ class TrainingHistory:
         arrays |= _stack_episodes("test", self.test_episodes)
         if self.grid is not None:
             arrays |= {f"grid_{name}": np.asarray(value) for name, value in vars(self.grid).items()}
+        if self.snapshots:
             arrays |= {f"snapshot_{name}": np.stack(_column(self.snapshots, name)) for name in Snapshot._fields}
-        _save_arrays(path, arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: Path) -> "TrainingHistory":
@@ -151,14 +156,19 @@ class TrainingHistory:
             FileNotFoundError: There is no such file.
             ValueError: The file holds something else; the message names it.
         """
-        arrays = _load_arrays(path)
+        arrays = load_arrays(path)
         try:
-            return cls._from_arrays(arrays)
+            return cls.from_arrays(arrays)
         except (KeyError, ValueError, IndexError) as error:
             raise ValueError(f"{path}: expected a training history, received something else ({error!r})") from error
 
     @classmethod
-    def _from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "TrainingHistory":
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "TrainingHistory":
+        """The history that `to_arrays` took apart.
+
+        Raises:
+            KeyError, ValueError, IndexError: The arrays are not those of a history.
+        """
         threshold = float(arrays["reward_threshold"])
         history = cls(
             observation_names=tuple(arrays["observation_names"].tolist()),
@@ -172,6 +182,7 @@ class TrainingHistory:
         if "grid_x" in arrays:
             dimensions = {name: int(arrays[f"grid_{name}"]) for name in GridAxes.__annotations__ if "_" in name}
             history.grid = GridAxes(x=arrays["grid_x"], y=arrays["grid_y"], **dimensions)
+        if "snapshot_step" in arrays:
             columns = [arrays[f"snapshot_{name}"] for name in Snapshot._fields]
             history.snapshots = [
                 Snapshot(int(step), int(episode), *grids) for step, episode, *grids in zip(*columns, strict=True)
@@ -182,7 +193,7 @@ class TrainingHistory:
 def save_episodes(path: Path, episodes: Sequence[EpisodeHistory]) -> None:
     """Writes episodes of a policy to an `.npz` file whose bytes depend on nothing else."""
     arrays: dict[str, Any] = _stack_episodes("episodes", episodes)
-    _save_arrays(path, arrays)
+    save_arrays(path, arrays)
 
 
 def load_episodes(path: Path) -> list[EpisodeHistory]:
@@ -192,32 +203,38 @@ def load_episodes(path: Path) -> list[EpisodeHistory]:
         FileNotFoundError: There is no such file.
         ValueError: The file holds something else; the message names it.
     """
-    arrays = _load_arrays(path)
+    arrays = load_arrays(path)
     try:
         return _split_episodes("episodes", arrays)
     except (KeyError, ValueError, IndexError) as error:
         raise ValueError(f"{path}: expected episodes, received something else ({error!r})") from error
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any], compression: int = zipfile.ZIP_DEFLATED) -> None:
     """As `numpy.savez_compressed`, whose bytes depend on the patch version of Python."""
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             stream = io.BytesIO()
             np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.create_system = 3  # what Unix writes
-            archive.writestr(entry, stream.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(entry, stream.getvalue(), compression)
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def load_arrays(file: Path | IO[bytes]) -> dict[str, NDArray[Any]]:
+    """Reads what `save_arrays` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds something else; the message names it.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"{path}: expected arrays (.npz), received something else ({error})") from error
+        raise ValueError(f"{file}: expected arrays (.npz), received something else ({error})") from error
 
 
 _SCALARS = ("episode", "epsilon", "first_step", "environment_steps", "terminated", "truncated")
@@ -238,7 +255,7 @@ def _stack_episodes(prefix: str, episodes: Sequence[EpisodeHistory]) -> dict[str
     return arrays
 
 
-def _split_episodes(prefix: str, arrays: dict[str, NDArray[Any]]) -> list[EpisodeHistory]:
+def _split_episodes(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> list[EpisodeHistory]:
     if f"{prefix}_n_steps" not in arrays:
         return []
     lengths = arrays[f"{prefix}_n_steps"]

@@ -150,8 +150,8 @@ def write_description(folder: Path, description: Description) -> None:
     """Writes `config.json`."""
     document = {
         "format": FORMAT_VERSION,
-        "observation_space": _bounds(description.observations),
-        "action_space": _bounds(description.actions),
+        "observation_space": bounds_as_json(description.observations),
+        "action_space": bounds_as_json(description.actions),
         "agent": description.config.model_dump(mode="json"),
     }
     (Path(folder) / "config.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -180,8 +180,8 @@ def read_description(folder: Path) -> Description:
         raise ValueError(f"{path}: expected a saved agent's description ({error!r})") from error
 
 
-def _bounds(scaler: BoxScaler) -> dict[str, list[float | None]]:
-    """Bounds as JSON, which has no infinity: null."""
+def bounds_as_json(scaler: BoxScaler) -> dict[str, list[float | None]]:
+    """A scaler's bounds as JSON, which has no infinity: null."""
     return {
         name: [value if np.isfinite(value) else None for value in bounds.tolist()]
         for name, bounds in (("low", scaler.low), ("high", scaler.high))

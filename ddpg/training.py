@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from ddpg.config import TrainingConfig
 from ddpg.environment import flat_observation, hold_action
 from ddpg.evaluation import mean_score
+from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 from ddpg.learner import UpdateMetrics
 from ddpg.seeding import Stream, episode_seed
 from ddpg.snapshots import StateGrid
+from ddpg.update_rule import LearnerState
 
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
@@ -48,8 +51,29 @@ class EpisodeRecord(NamedTuple):
     """Whether the policy after this episode scored higher than every one before."""
 
 
+class Checkpoint(NamedTuple):
+    """The learner as it was when it scored best."""
+
+    episode: int
+    score: float
+    """Mean return of the validation episodes, or the test return without them."""
+    state: LearnerState
+
+
+@dataclass
+class TrainingProgress:
+    """How far an agent's newest training is."""
+
+    config: TrainingConfig
+    epsilon: float
+    """Scale of the exploration noise in the last episode, or before the first."""
+    episodes_left: int
+    in_episode: bool = False
+    """Whether an episode is under way, or ended by an exception."""
+
+
 def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
-    """Trains the agent, which keeps the history and the best checkpoint.
+    """Trains the agent, which keeps the history, the records and the best checkpoint.
 
     Args:
         agent: Learns in its environment; an agent that was trained before goes on, with its episodes counted on.
@@ -58,14 +82,26 @@ def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = 
 
     Yields:
         A record after each episode, its test and its validation. The last snapshot comes after the last record.
+
+    Raises:
+        NotFiniteError: The environment gave, or the networks became, something that is no number.
     """
-    history = agent.history
+    agent.progress = TrainingProgress(config, config.eps, config.n_episodes)
+    yield from continue_training(agent, on_step)
+
+
+def continue_training(agent: "DDPG", on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
+    """Makes the episodes that are left of the agent's newest training; as `train`."""
+    if agent.progress is None:
+        return
+    progress, config, history = agent.progress, agent.progress.config, agent.history
+    # Those of an episode that an exception ended, which is made again.
+    history.snapshots[:] = [each for each in history.snapshots if each.step <= history.n_steps]
     grid = _state_grid(agent, config)
-    epsilon = config.eps
     decay = config.eps / config.n_episodes if config.eps_decay is None else config.eps_decay
-    for _ in range(config.n_episodes):
-        if agent.has_enough_successes:
-            epsilon = max(epsilon - decay, config.eps_min)
+    while progress.episodes_left:
+        progress.in_episode = True
+        epsilon = max(progress.epsilon - decay, config.eps_min) if agent.has_enough_successes else progress.epsilon
         n_updates = agent.n_updates
         episode, metrics = run_training_episode(agent, config, epsilon, grid, on_step)
         test_return = agent.test(config.action_repeat).score if config.run_tests else math.nan
@@ -74,7 +110,7 @@ def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = 
             if config.n_validation_episodes:
                 validation_return = mean_score(agent.validate(config.n_validation_episodes, config.action_repeat))
             is_best = agent.keep_if_best(validation_return if config.n_validation_episodes else test_return)
-        yield EpisodeRecord(
+        record = EpisodeRecord(
             episode=episode.episode,
             epsilon=epsilon,
             training_return=episode.score,
@@ -88,7 +124,11 @@ def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = 
             reached_goal=episode.reached_goal,
             is_best=is_best,
         )
-    if grid is not None and history.n_steps % config.gen_q_a_frames_every_n_steps:
+        agent.records.append(record)
+        agent.progress = progress = TrainingProgress(config, epsilon, progress.episodes_left - 1)
+        yield record
+    last_step = history.snapshots[-1].step if history.snapshots else 0
+    if grid is not None and history.n_steps > last_step:
         history.snapshots.append(grid.snapshot(agent.learner, history.n_steps, len(history.training_episodes)))
 
 
@@ -98,13 +138,18 @@ def run_training_episode(
     """Runs one episode with exploration and learning, and adds it to the agent's history."""
     number, first_step = len(agent.history.training_episodes) + 1, agent.history.n_steps
     observation = flat_observation(agent.env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
+    where = f"training episode {number}"
+    require_observation(where, observation)
     agent.noise.reset()
     observations, actions, rewards, losses = [observation], [], [], []
     environment_steps = 0
     ended = False
     while not ended:
         action = agent.random_action() if number <= config.n_random_episodes else agent.act(observation, epsilon)
+        require_network(where, "action", action)
         step = hold_action(agent.env, action, config.action_repeat)
+        require_reward(where, step.reward)
+        require_observation(where, step.observation)
         ended = step.terminated or step.truncated
         agent.observe(observation, action, step.reward, step.observation, step.terminated, step.truncated)
         observation = step.observation
@@ -119,6 +164,11 @@ def run_training_episode(
             agent.history.snapshots.append(grid.snapshot(agent.learner, first_step + len(actions), number))
         if on_step is not None:
             on_step(agent)
+    metrics = _mean_metrics(losses)
+    if losses:
+        for quantity, value in metrics._asdict().items():
+            require_network(where, quantity, np.array(value))
+        require_network(where, "weight", np.asarray(agent.learner.state.floats))
     episode = EpisodeHistory(
         episode=number,
         epsilon=epsilon,
@@ -132,7 +182,7 @@ def run_training_episode(
     )
     agent.history.training_episodes.append(episode)
     agent.n_successes += episode.reached_goal
-    return episode, _mean_metrics(losses)
+    return episode, metrics
 
 
 def _state_grid(agent: "DDPG", config: TrainingConfig) -> StateGrid | None:

@@ -95,7 +95,8 @@ def _digest_of_outputs(hashes: Mapping[str, str | None]) -> str:
 
 def config_hash(params: Mapping[str, Any]) -> str:
     """Short hash of the parameters that determine learning; equal for runs that differ in their seeds only."""
-    train = {name: value for name, value in params.get("train", {}).items() if name != "workers"}
+    without_effect = ("workers", "checkpoint_every")
+    train = {name: value for name, value in params.get("train", {}).items() if name not in without_effect}
     learning = {"environment": params["environment"], "agent": params.get("agent"), "train": train}
     return hashlib.sha256(json.dumps(learning, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -38,6 +38,8 @@ class TrainConfig(TrainingConfig):
     """As in `TrainingConfig`, but for 0: the animate stage draws these snapshots."""
     workers: PositiveCount | None = None
     """Processes that train seeds side by side; `None`: one per core."""
+    checkpoint_every: Count = 10
+    """Episodes between checkpoints, from which an interrupted training goes on; 0: none."""
 
 
 class EvaluateConfig(Config):

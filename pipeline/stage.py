@@ -7,15 +7,30 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from ddpg.finite import NotFiniteError
 from pipeline.params import Params, ParamsError, load
 from pipeline.results import MissingResultError
 from pipeline.runtime import ENVIRONMENT
 
 
+class StageError(Exception):
+    """A stage cannot go on, for a reason that its user can do something about.
+
+    Args:
+        message: What happened and what to do.
+        details: Such as the traceback of what happened elsewhere, shown first.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
 def run(stage: Callable[[Params], None], description: str) -> NoReturn:
     """Runs a stage on `params.yaml` of the working directory, and exits.
 
-    The status is 0, or 2 where the parameters or an earlier stage's results are refused, or 130 after Ctrl-C.
+    The status is 0, or 1 where the stage fails, or 2 where the parameters or an earlier stage's results are refused,
+    or 130 after Ctrl-C and 143 after SIGTERM.
     """
     argparse.ArgumentParser(
         prog=f"python -m pipeline.{stage.__name__}",
@@ -29,6 +44,10 @@ def run(stage: Callable[[Params], None], description: str) -> NoReturn:
         stage(load())
     except (ParamsError, MissingResultError) as error:
         sys.exit(_report(str(error), 2))
+    except StageError as error:
+        sys.exit(_report(f"{error.details}{error}", 1))
+    except NotFiniteError as error:
+        sys.exit(_report(f"{stage.__name__}: {error}", 1))
     except KeyboardInterrupt:
         sys.exit(_report(f"{stage.__name__}: interrupted", 130))
     sys.exit(0)

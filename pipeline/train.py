@@ -1,21 +1,20 @@
 """The train stage: an agent for each seed, side by side, into `results/train/`."""
 
-import multiprocessing
+import contextlib
 import os
-import queue
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
+from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
 from ddpg.statistics import interquartile_mean
-from pipeline import results, stage, train_worker
+from pipeline import checkpoints, results, stage, train_worker, workers
 from pipeline.params import Params
 from pipeline.progress import SeedProgress
 from pipeline.tracking import LiveTraining
@@ -26,8 +25,14 @@ def train(params: Params) -> None:
     started = time.perf_counter()
     results.start_afresh(results.TRAIN / "seeds")
     rows: list[dict[str, Any]] = []
-    with LiveTraining(params.model_dump(mode="json")) as tracker, SeedProgress(params.train.n_episodes) as progress:
-        for seed, record, networks in train_seeds(params):
+    key = checkpoints.training_key(params)
+    with (
+        checkpoints.kept(key) if params.train.checkpoint_every else contextlib.nullcontext() as folder,
+        LiveTraining(params.model_dump(mode="json"), None if folder is None else key) as tracker,
+        SeedProgress(params.train.n_episodes) as progress,
+        contextlib.closing(train_seeds(params, folder)) as episodes_as_they_end,
+    ):
+        for seed, record, networks in episodes_as_they_end:
             rows.append({"seed": seed, **record})
             tracker.log_episode(seed, record, networks)
             progress.advance(seed, record)
@@ -44,60 +49,66 @@ def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.Data
     return pd.DataFrame([row for seed in seeds for row in rows if row["seed"] == seed])
 
 
-def train_seeds(params: Params) -> Iterator[tuple[int, dict[str, Any], TrainingHistory]]:
-    """Trains the seeds in worker processes; yields what each episode sends, as `train_worker.start` says.
+def train_seeds(
+    params: Params, folder: Path | None = None
+) -> Generator[tuple[int, dict[str, Any], TrainingHistory], None, None]:
+    """Trains the seeds in worker processes; yields each episode once, as `train_worker.train_seed` sends it.
+
+    Args:
+        params: The experiment's.
+        folder: For the seeds' checkpoints; `None`: they have none.
 
     Raises:
-        RuntimeError: A worker died; the message says what may have ended it.
-        Exception: Whatever training a seed raised, with a note that names the seed.
+        StageError: A seed's environment raised or its process died, twice, or its training diverged.
     """
-    workers = min(params.train.workers or os.cpu_count() or 1, len(params.seeds))
-    context = multiprocessing.get_context("spawn")
-    records: Any = context.Queue()
-    with (
-        ProcessPoolExecutor(workers, context, train_worker.start, (records,)) as executor,
-        _ended_on_error(executor),
-    ):
-        futures = {executor.submit(train_worker.train_seed, params, seed): seed for seed in params.seeds}
-        missing = len(params.seeds) * params.train.n_episodes
-        while missing:
-            _raise_failures(futures)
-            try:
-                record = records.get(timeout=0.5)
-            except queue.Empty:
-                continue
-            missing -= 1
-            yield record
-        wait(futures)
-        _raise_failures(futures)
+    tasks = {
+        seed: train_worker.SeedTask(params, seed, None if folder is None else folder / str(seed))
+        for seed in params.seeds
+    }
+    n_workers = min(params.train.workers or os.cpu_count() or 1, len(tasks))
+    last_episodes = dict.fromkeys(tasks, 0)
+
+    def try_again(seed: int, cause: str) -> None:
+        _say(f"warning: seed {seed} failed in episode {last_episodes[seed] + 1} ({cause}); it is tried once more")
+
+    messages = workers.run(
+        tasks,
+        n_workers,
+        train_worker.prepare,
+        train_worker.train_seed,
+        hopeless=(NotFiniteError,),
+        on_retry=try_again,
+    )
+    with contextlib.closing(messages):
+        try:
+            for seed, message in messages:
+                if isinstance(message, str):
+                    _say(f"seed {seed}: {message}")
+                    continue
+                record, networks = message
+                # A seed that is tried again sends again.
+                if record["episode"] > last_episodes[seed]:
+                    last_episodes[seed] = record["episode"]
+                    yield seed, record, networks
+        except workers.TaskError as error:
+            raise _failure(error, last_episodes[error.name] + 1, folder) from error
 
 
-@contextmanager
-def _ended_on_error(executor: ProcessPoolExecutor) -> Iterator[None]:
-    """Ends the workers at once when the work is given up, instead of waiting for their seeds."""
-    try:
-        yield
-    except BaseException:
-        workers = multiprocessing.active_children()
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join(timeout=2)
-        executor.shutdown(wait=False, cancel_futures=True)
-        raise
+def _failure(error: workers.TaskError, episode: int, folder: Path | None) -> stage.StageError:
+    twice = " twice, the last time" if error.attempts > 1 else ""
+    lines = [f"train: seed {error.name} failed{twice} in episode {episode}: {error.cause}"]
+    if "memory" in error.cause:
+        lines.append("Try a smaller train.workers or agent.replay_buffer_size.")
+    if folder is not None:
+        lines.append(
+            "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes."
+        )
+    return stage.StageError("\n".join(lines), error.details)
 
 
-def _raise_failures(futures: dict[Future[None], int]) -> None:
-    for future, seed in futures.items():
-        error = future.exception() if future.done() else None
-        if isinstance(error, BrokenProcessPool):
-            raise RuntimeError(
-                "train: a worker process died; the system may have ended it for want of memory (try a smaller "
-                "train.workers or agent.replay_buffer_size)"
-            ) from error
-        if error is not None:
-            error.add_note(f"while training seed {seed}")
-            raise error
+def _say(text: str) -> None:
+    # Above the bars, where there are some.
+    tqdm.write(text, file=sys.stderr)
 
 
 def warnings_about(episodes: pd.DataFrame) -> Iterator[str]:

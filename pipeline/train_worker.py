@@ -1,31 +1,32 @@
 """What happens in a worker process of the train stage: seeds trained one after the other, TensorFlow on one thread."""
 
 import dataclasses
-import os
-import signal
-from multiprocessing import parent_process
-from multiprocessing.queues import Queue
-from typing import TYPE_CHECKING, Any
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import results
 from pipeline.params import Params
 from pipeline.quiet import silent_stderr
+from pipeline.workers import Send
 
 if TYPE_CHECKING:
+    from ddpg.agent import DDPG
     from ddpg.history import TrainingHistory
+    from ddpg.training import EpisodeRecord
 
-_records: "Queue[Any]"
+
+class SeedTask(NamedTuple):
+    """A seed to be trained."""
+
+    params: Params
+    seed: int
+    checkpoints: Path | None
+    """The folder of this seed's checkpoints; `None`: it has none."""
 
 
-def start(records: "Queue[Any]") -> None:
-    """Prepares the process; `records` takes (seed, fields of an `EpisodeRecord`, networks) as episodes end.
-
-    The networks are a `TrainingHistory` without episodes, whose one snapshot is the newest.
-    """
-    global _records  # noqa: PLW0603 (a process has one parent)
-    _records = records
-    # Ctrl-C reaches the whole process group; the parent ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def prepare() -> None:
+    """Loads TensorFlow."""
     with silent_stderr():
         import tensorflow as tf
 
@@ -33,25 +34,68 @@ def start(records: "Queue[Any]") -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def train_seed(params: Params, seed: int) -> None:
-    """Trains one seed and writes its folder."""
-    from ddpg.agent import DDPG
-    from ddpg.environment import make
-    from ddpg.training import train
+def train_seed(task: SeedTask, send: Send) -> None:
+    """Trains one seed from its newest checkpoint, or from the beginning, and writes its folder.
 
-    parent = parent_process()
+    Sends, for each episode from the first, the fields of its `EpisodeRecord` and the networks after it, a
+    `TrainingHistory` without episodes whose one snapshot is the newest; and text that is for the reader.
+    """
+    from ddpg.environment import make
+    from ddpg.training import continue_training, train
+
+    params = task.params
     with make(params.environment.id, params.environment.kwargs) as env:
-        agent = DDPG(env, params.agent, seed=seed)
-        for record in train(agent, params.train):
-            # A mapping: to unpickle a record, the parent would have to load TensorFlow.
-            _records.put((seed, record._asdict(), _networks(agent.history)))
-            if parent is not None and not parent.is_alive():
-                os._exit(1)  # an exception would only end this seed, not the process
-    folder = results.seed_folder(seed)
+        agent = _agent(task, env, send)
+        for record in agent.records:
+            send((record._asdict(), _networks(agent.history, record)))
+        # A mapping: to unpickle a record, the parent would have to load TensorFlow.
+        for record in train(agent, params.train) if agent.progress is None else continue_training(agent):
+            send((record._asdict(), _networks(agent.history, record)))
+            if params.train.checkpoint_every and record.episode % params.train.checkpoint_every == 0:
+                _save(agent, task, send)
+    # So that the seed is not trained again if another fails.
+    _save(agent, task, send)
+    folder = results.seed_folder(task.seed)
     agent.save(folder / "best", best=True)
     agent.save(folder / "final")
     agent.history.save(folder / "history.npz")
 
 
-def _networks(history: "TrainingHistory") -> "TrainingHistory":
-    return dataclasses.replace(history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[-1:])
+def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
+    from ddpg.agent import DDPG
+    from ddpg.checkpoint import CheckpointError
+
+    params, seed = task.params, task.seed
+    if task.checkpoints is not None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                agent = DDPG.resume(task.checkpoints, env, params.agent, seed=seed, training=params.train)
+                send(f"taken up after episode {len(agent.records)} of {params.train.n_episodes}, from its checkpoint")
+                return agent
+            except FileNotFoundError:
+                pass
+            except CheckpointError:
+                send("no checkpoint can be used; it starts from the beginning")
+            finally:
+                for warning in caught:
+                    send(f"warning: {warning.message}")
+    return DDPG(env, params.agent, seed=seed)
+
+
+def _save(agent: "DDPG", task: SeedTask, send: Send) -> None:
+    if task.checkpoints is not None:
+        try:
+            agent.save_checkpoint(task.checkpoints)
+        except OSError as error:
+            send(f"warning: no checkpoint was written ({error})")
+
+
+def _networks(history: "TrainingHistory", record: "EpisodeRecord") -> "TrainingHistory":
+    """As they were after the episode."""
+    i = len(history.snapshots)
+    while i and history.snapshots[i - 1].step > record.agent_steps:
+        i -= 1
+    return dataclasses.replace(
+        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i]
+    )

@@ -1,4 +1,4 @@
-"""Registers an environment that fails in its second episode, for `environment.id: tests.broken_env:Broken-v0`."""
+"""Registers environments that fail in their second episode, for `environment.id: tests.broken_env:Broken-v0`."""
 
 import gymnasium as gym
 
@@ -18,4 +18,11 @@ class Broken(Counter):
         return super().step(action)
 
 
+class NotANumber(Broken):
+    def step(self, action):
+        observation, reward, *rest = Counter.step(self, action)
+        return observation, reward if len(self.seeds) == 1 else float("nan"), *rest
+
+
 gym.register("Broken-v0", Broken)
+gym.register("NotANumber-v0", NotANumber)

@@ -10,10 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"config", "scaling", "noise", "replay_buffer", "statistics", "seeding", "history"}
+LEAVES = {"config", "scaling", "noise", "replay_buffer", "statistics", "seeding", "history", "finite"}
 STAGES = ("train", "evaluate", "animate")
 # What a stage imports without any effect on what it writes.
-NO_DEPENDENCIES = {"lineage", "params", "progress", "quiet", "stage", "tracking"}
+NO_DEPENDENCIES = {"checkpoints", "lineage", "params", "progress", "quiet", "stage", "tracking", "workers"}
 
 
 def module_name(path):

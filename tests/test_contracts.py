@@ -11,6 +11,7 @@ from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrackingConfi
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
+WITHOUT_EFFECT = {"train.workers", "train.checkpoint_every"}
 MODULES = {"train": ("train", "train_worker"), "evaluate": ("evaluate",), "animate": ("animate",)}
 
 
@@ -25,14 +26,16 @@ def test_dvc_names_the_parameters_that_a_stage_reads(stage):
     named, read = set(DVC["stages"][stage]["params"]), parameters_read(stage)
     if stage == "train":
         # The worker passes the whole section on.
-        read = (read - {"train", "train.workers"}) | {f"train.{name}" for name in TrainingConfig.model_fields}
+        read = (read - {"train", *WITHOUT_EFFECT}) | {f"train.{name}" for name in TrainingConfig.model_fields}
     covered = {name for name in read if name in named or name.split(".")[0] in named}
     assert read == covered
     assert {name for name in named if not any(f"{each}.".startswith(f"{name}.") for each in read)} == set()
 
 
-def test_no_result_depends_on_the_number_of_workers():
-    assert set(TrainConfig.model_fields) - set(TrainingConfig.model_fields) == {"workers"}
+def test_no_result_depends_on_the_number_of_workers_or_on_checkpoints():
+    assert {
+        f"train.{name}" for name in set(TrainConfig.model_fields) - set(TrainingConfig.model_fields)
+    } == WITHOUT_EFFECT
     assert "train" not in DVC["stages"]["train"]["params"]
 
 
@@ -49,7 +52,7 @@ def test_stages_modules_sections_and_folders_share_names():
 
 def test_every_parameter_stands_in_the_file_with_a_comment():
     lines = (ROOT / "params.yaml").read_text().splitlines()
-    for config in (AgentConfig, TrainingConfig, GridConfig, EvaluateConfig, AnimateConfig, TrackingConfig):
+    for config in (AgentConfig, TrainConfig, GridConfig, EvaluateConfig, AnimateConfig, TrackingConfig):
         for name in config.model_fields:
             assert any(re.match(rf"\s*{name}: .*#|\s*{name}: #", line) for line in lines), name
 

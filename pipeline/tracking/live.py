@@ -30,11 +30,13 @@ class LiveTraining:
 
     Args:
         params: Contents of params.yaml.
+        key: Names a training that may have been interrupted; `None`: one that was not.
     """
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, Any], key: str | None = None) -> None:
         """Start the thread, which opens the runs."""
         self._params = params
+        self._key = key
         self._started = now()
         self._results: Path | None = None
         self._timings: Mapping[str, float] = {}

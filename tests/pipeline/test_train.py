@@ -1,7 +1,6 @@
 import json
 import multiprocessing
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 from ddpg.history import TrainingHistory
 from ddpg.policy import Policy
 from pipeline import results
+from pipeline.stage import StageError
 from pipeline.train import in_order_of, summarize, train, train_seeds, warnings_about
 from tests.pipeline.small import params
 
@@ -17,7 +17,8 @@ from tests.pipeline.small import params
 class Untracked:
     """Takes the tracker's place, and keeps what it was told."""
 
-    def __init__(self, params):
+    def __init__(self, params, key=None):
+        self.key = key
         self.episodes, self.networks, self.finished = [], {}, False
         Untracked.last = self
 
@@ -39,9 +40,18 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def broken(identifier):
+    return params(
+        environment={"id": f"tests.broken_env:{identifier}"},
+        seeds=[7],
+        train={"run_tests": False, "n_validation_episodes": 0},
+    )
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("pipeline.train.LiveTraining", Untracked)
     return tmp_path
 
@@ -55,6 +65,8 @@ def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_se
     assert tables["episode"].tolist() == [1, 2, 3] * 2
     assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (2, 3) for episode in (1, 2, 3)]
     assert Untracked.last.finished
+    assert Untracked.last.key
+    assert not (project / ".checkpoints").exists()
     assert sys.modules.get("tensorflow") is tensorflow_before
     for seed in (2, 3):
         history = TrainingHistory.load(results.seed_folder(seed) / "history.npz")
@@ -84,25 +96,46 @@ def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_se
 
 
 @pytest.mark.slow
-def test_an_environment_that_raises_ends_the_stage_with_the_seeds_name_and_no_process_left(project):
-    broken = params(environment={"id": "tests.broken_env:Broken-v0"}, seeds=[7], train={"workers": 1})
-    with pytest.raises(ZeroDivisionError, match="the environment broke") as error:
-        train(broken)
-    assert error.value.__notes__ == ["while training seed 7"]
-    assert Untracked.last.error is ZeroDivisionError
-    deadline = time.monotonic() + 5
-    while multiprocessing.active_children() and time.monotonic() < deadline:
-        time.sleep(0.05)  # the executor may be collecting its processes still
+def test_an_environment_that_raises_twice_ends_the_stage_with_the_seeds_name_and_no_process_left(project, capfd):
+    with pytest.raises(StageError) as error:
+        train(broken("Broken-v0"))
+    assert str(error.value).splitlines() == [
+        "train: seed 7 failed twice, the last time in episode 2: ZeroDivisionError: the environment broke",
+        "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes.",
+    ]
+    assert "in step" in error.value.details
+    assert (
+        "seed 7 failed in episode 2 (ZeroDivisionError: the environment broke); it is tried" in capfd.readouterr().err
+    )
+    assert Untracked.last.error is StageError
+    assert Untracked.last.episodes == [(7, 1)]
     assert not multiprocessing.active_children()
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_ends_the_stage(project):
-    for _ in (records := train_seeds(params(seeds=[7], train={"workers": 1, "n_episodes": 3000}))):
+def test_numbers_that_are_none_end_the_stage_at_once_and_keep_what_was_logged(project):
+    with pytest.raises(StageError, match=r"seed 7 failed in episode 2: NotFiniteError: training episode 2: .* nan"):
+        train(broken("NotANumber-v0"))
+    assert Untracked.last.episodes == [(7, 1)]
+
+
+@pytest.mark.slow
+def test_a_seed_whose_worker_is_killed_goes_on_from_its_checkpoint_once(project, capfd):
+    records = train_seeds(
+        params(seeds=[7], train={"workers": 1, "n_episodes": 3000, "checkpoint_every": 1}), project / "checkpoints"
+    )
+    episodes = []
+    for kills in (1, 2):
+        for _ in range(3):
+            episodes.append(next(records)[1]["episode"])
         for process in multiprocessing.active_children():
             process.kill()
-        break
-    with pytest.raises(RuntimeError, match="a worker process died"):
+        if kills == 1:
+            while episodes[-1] < 20:  # beyond what its pipe held
+                episodes.append(next(records)[1]["episode"])
+    assert episodes == list(range(1, len(episodes) + 1))
+    assert "seed 7: taken up after episode" in capfd.readouterr().err
+    with pytest.raises(StageError, match=r"seed 7 failed twice.* ended by SIGKILL.*\nTry a smaller train.workers"):
         list(records)
 
 
