@@ -66,6 +66,18 @@ def kept(key: str) -> Iterator[Path | None]:
             folder.parent.rmdir()  # if it is empty
 
 
+def is_training(key: str) -> bool:
+    """Whether a process of this machine trains by this key now."""
+    folder = project_root() / FOLDER / key
+    if not folder.is_dir():
+        return False
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def _remove_leftovers(present: Path) -> None:
     """The oldest, but for those that are in use."""
     others = [folder for folder in present.parent.iterdir() if folder.is_dir() and folder != present]

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.lineage import origin_of
-from pipeline.tracking.contents import episode_points
+from pipeline.tracking.contents import Point, episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
 from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes
 from pipeline.tracking.store import RunStatus, Store, make_metrics, now
@@ -30,7 +30,8 @@ class LiveTraining:
 
     Args:
         params: Contents of params.yaml.
-        key: Names a training that may have been interrupted; `None`: one that was not.
+        key: Names the training: its runs are taken up if it was interrupted, and their points and pictures not doubled
+            when its episodes are logged again. Nobody else may train by this key meanwhile. `None`: it is a new one.
     """
 
     def __init__(self, params: Mapping[str, Any], key: str | None = None) -> None:
@@ -51,6 +52,8 @@ class LiveTraining:
         self._store: Store | None = None
         self._parent: str | None = None
         self._children: dict[int, str] = {}
+        self._held: dict[int, set[Point]] = {}
+        self._shown: dict[int, set[int]] = {}
         self._reachable = True
         self._warned = False
         self._ended = Event()
@@ -126,21 +129,33 @@ class LiveTraining:
 
     def _open(self) -> tuple[Store, str]:
         self._store = self._store or Store(self._params, self._patience)
-        self._parent = self._parent or self._store.open_parent(origin_of(Path()), self._started)
+        if self._parent is None and self._key and (interrupted := self._store.find_interrupted(self._key)):
+            self._take_up(self._store, interrupted)
+        self._parent = self._parent or self._store.open_parent(origin_of(Path()), self._started, self._key)
         for seed in self._params["seeds"]:
             if seed not in self._children:
                 self._children[seed] = self._store.open_child(self._parent, seed, self._started)
         return self._store, self._parent
 
+    def _take_up(self, store: Store, run: str) -> None:
+        for seed, child in store.children(run).items():
+            store.reopen(child)
+            self._held[seed], self._shown[seed] = store.points(child), store.pictured_steps(child)
+            self._children[seed] = child
+        store.reopen(run)
+        self._parent = run
+
     def _deliver(self) -> None:
         store, _ = self._open()
         for seed, record, networks, timestamp in _drain(self._queue):
-            self._pending.setdefault(seed, []).extend(make_metrics(episode_points(record), timestamp))
+            points = [point for point in episode_points(record) if point not in self._held.get(seed, ())]
+            self._pending.setdefault(seed, []).extend(make_metrics(points, timestamp))
             if networks and networks.snapshots:
                 is_first = seed not in self._pictured
                 self._pictured.add(seed)
                 for step in picture_steps(record["episode"], self._every_n_episodes, is_first=is_first):
-                    self._pictures[seed, step] = networks
+                    if step not in self._shown.get(seed, ()):
+                        self._pictures[seed, step] = networks
         for seed in list(self._pending):
             # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
             store.add_metrics(self._children[seed], self._pending[seed])

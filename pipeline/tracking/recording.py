@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.checkpoints import is_training
 from pipeline.lineage import STAGES, Origin, origin_of, stage_digest
 from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, reason, warn
 from pipeline.tracking.location import one_recording_at_a_time
@@ -67,7 +68,8 @@ def _record(
     if run is not None and f"digest.{stage}" in run.data.tags:
         return run.info.run_id, ()
     missing = (stage,) if run else (*upstream, stage)
-    run_id = run.info.run_id if run else store.open_parent(origin)
+    run_id = run.info.run_id if run else store.find_unfinished(results, is_alive=is_training)
+    run_id = run_id or store.open_parent(origin)
     try:
         for name in missing:
             store.record_stage(run_id, name, results, timings if name == stage else {})

@@ -2,11 +2,12 @@
 
 import io
 import os
+import platform
 import re
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
 _PARAMS_OR_TAGS_PER_BATCH = 100
 _PICTURES = "networks"
+_TRAINING, _MACHINE = "training", "training.machine"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -110,12 +112,13 @@ class Store:
         """A run's name."""
         return str(self.client.get_run(run).info.run_name)
 
-    def open_parent(self, origin: Origin, start_time: int | None = None) -> str:
+    def open_parent(self, origin: Origin, start_time: int | None = None, key: str | None = None) -> str:
         """Open the run of a result, with what is known before any stage is recorded.
 
         Args:
             origin: The code that made the result.
             start_time: When training started; `None` for a result that is recorded from its files.
+            key: Names the training; see `find_interrupted`.
         """
         git = origin.git
         tags = {
@@ -126,6 +129,7 @@ class Store:
             **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
             **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
             **({"backfilled": "true"} if start_time is None else {}),
+            **({_TRAINING: key, _MACHINE: platform.node()} if key else {}),
             **origin.experiment,
         }
         tags["mlflow.note.content"] = describe(self._params, tags, {})
@@ -156,12 +160,61 @@ class Store:
                 return run
         return None
 
+    def find_interrupted(self, key: str) -> str | None:
+        """The newest run of a training that did not end; nobody else may train by this key on this machine now."""
+        return next((run.info.run_id for run in self._unfinished(key)), None)
+
+    def find_unfinished(self, results: Path, *, is_alive: Callable[[str], bool]) -> str | None:
+        """The newest run of a training that has these results, but did not come to record them.
+
+        Its parameters are the same, and all its seeds' points are the result's: training is deterministic, so that
+        another training would hardly have them. One that still runs is left alone: it would send its points again.
+
+        Args:
+            results: The folder of result files.
+            is_alive: Whether a training, of which the key is given, still runs on this machine.
+        """
+        expected, params = training_points(results), stage_params("train", self._params)
+        for run in self._unfinished():
+            children = self.children(run.info.run_id)
+            if (
+                all(run.data.params.get(name) == value for name, value in params.items())
+                and not is_alive(run.data.tags[_TRAINING])
+                and all(self.points(child) <= set(expected.get(seed, ())) for seed, child in children.items())
+            ):
+                return str(run.info.run_id)
+        return None
+
+    def _unfinished(self, key: str = "%") -> "Iterator[Run]":
+        """Runs of trainings that recorded no result, the newest first; of other machines only those that have ended."""
+        condition = f"tags.`{_TRAINING}` LIKE '{key}'"
+        for run in self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"]):
+            is_ours = run.data.tags.get(_MACHINE) == platform.node()
+            if f"digest.{STAGES[0]}" not in run.data.tags and (is_ours or run.info.status != "RUNNING"):
+                yield run
+
+    def reopen(self, run: str) -> None:
+        """Let a run that ended go on."""
+        self.client.update_run(run, "RUNNING")
+
+    def pictured_steps(self, run: str) -> set[int]:
+        """The steps of the pictures that a run holds."""
+        # MLflow names an image by its key, step, time and a random number.
+        names = [Path(item.path).name for item in self.client.list_artifacts(run, "images")]
+        return {int(step) for name in names for step in re.findall(rf"{_PICTURES}\Wstep\W(\d+)\W", name)}
+
+    def points(self, run: str, metrics: Collection[str] | None = None) -> set[Point]:
+        """All that a run holds, or its points of these metrics."""
+        names = [name for name in self.client.get_run(run).data.metrics if metrics is None or name in metrics]
+        histories = [self.client.get_metric_history(run, name) for name in names]
+        return {Point(point.key, point.value, point.step) for history in histories for point in history}
+
     def record_stage(self, run: str, stage: str, results: Path, timings: Mapping[str, float]) -> None:
         """Record a stage from its files; its digest is set last, when everything else is there."""
         self._add_params(run, stage_params(stage, self._params))
         overall = summarize(stage, stage_metrics(stage, results))
         points = [*overall.points, *(Point(f"time/{name}", value) for name, value in timings.items())]
-        children = self._children(run)
+        children = self.children(run)
         if stage == "train":
             training = training_points(results)
             children |= {seed: self.open_child(run, seed) for seed in training.keys() - children.keys()}
@@ -224,24 +277,19 @@ class Store:
     def _add_missing_points(self, run: str, points: Iterable[Point]) -> None:
         """Deliver the points that the run does not hold yet."""
         points = list(points)
-        names = {point.metric for point in points} & self.client.get_run(run).data.metrics.keys()
-        histories = [self.client.get_metric_history(run, name) for name in names]
-        present = {Point(point.key, point.value, point.step) for history in histories for point in history}
-        missing = [point for point in points if point not in present]
-        self.add_metrics(run, make_metrics(missing, now()))
+        present = self.points(run, {point.metric for point in points})
+        self.add_metrics(run, make_metrics([point for point in points if point not in present], now()))
 
     def _add_missing_pictures(self, run: str, file: Path) -> None:
         if not file.is_file():
             return
-        history, painter = TrainingHistory.load(file), Painter()
-        # MLflow names an image by its key, step, time and a random number.
-        names = [Path(item.path).name for item in self.client.list_artifacts(run, "images")]
-        present = {int(step) for name in names for step in re.findall(rf"{_PICTURES}\Wstep\W(\d+)\W", name)}
+        history, painter, present = TrainingHistory.load(file), Painter(), self.pictured_steps(run)
         for step, snapshot in pictured_snapshots(history, pictures_every_n_episodes(self._params)):
             if step not in present:
                 self.add_picture(run, step, painter.draw(history, snapshot))
 
-    def _children(self, parent: str) -> dict[int, str]:
+    def children(self, parent: str) -> dict[int, str]:
+        """The runs of a result's seeds."""
         runs = self.client.search_runs([self._experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
         return {int(run.data.tags["seed"]): run.info.run_id for run in runs}
 

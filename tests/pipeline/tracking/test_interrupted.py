@@ -1,0 +1,160 @@
+"""Trainings that were interrupted, or whose tracker was, in a real MLflow store."""
+
+import json
+import platform
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from pipeline.lineage import project_root
+from pipeline.tracking import LiveTraining, live, record, record_missing
+from pipeline.tracking import store as store_module
+from tests.pipeline.laboratory import Laboratory, Store
+from tests.pipeline.tracking.steps import record_all, wait_until
+from tests.pipeline.tracking.test_pictures import networks, pictured_episodes
+
+KEY = "0123456789abcdef"
+
+
+def train_until(laboratory: Laboratory, last: int, key: str | None = KEY) -> None:
+    """Logs the first episodes of each seed and is interrupted; or ends, after the last."""
+    with LiveTraining(laboratory.params, key) as tracker:
+        for seed in laboratory.seeds:
+            for episode in laboratory.records(seed):
+                if episode["episode"] <= last:
+                    tracker.log_episode(seed, episode)
+        if last < laboratory.n_episodes:
+            raise KeyboardInterrupt
+        tracker.finish(laboratory.results)
+
+
+def interrupt(laboratory: Laboratory, last: int, key: str | None = KEY) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_until(laboratory, last, key)
+
+
+def assert_one_complete_run(laboratory: Laboratory, store: Store) -> Any:
+    (parent,) = store.parents()
+    assert "digest.train" in parent.data.tags
+    assert {run.info.status for run in store.runs()} == {"FINISHED"}
+    for seed, child in store.children(parent).items():
+        episodes = [point for point in store.points(child) if not point[0].startswith("evaluate/")]
+        assert sorted(episodes) == sorted(laboratory.recorded_points(seed))
+    return parent
+
+
+@pytest.mark.parametrize("status", ["KILLED", "RUNNING", "FAILED"])
+def test_a_training_that_goes_on_takes_up_its_runs_and_doubles_no_point(
+    laboratory: Laboratory, store: Store, status: str
+) -> None:
+    interrupt(laboratory, 4)
+    before = {run.info.run_id for run in store.runs()}
+    for run in before:
+        store.client.update_run(run, status)
+    train_until(laboratory, laboratory.n_episodes)
+    assert_one_complete_run(laboratory, store)
+    assert {run.info.run_id for run in store.runs()} == before
+
+
+def test_it_is_running_meanwhile(laboratory: Laboratory, store: Store) -> None:
+    interrupt(laboratory, 2)
+    with LiveTraining(laboratory.params, KEY) as tracker:
+        tracker.fail("KILLED")
+    assert {run.info.status for run in store.runs()} == {"KILLED"}
+    parent, (first, *_) = store.parents()[0], store.runs()
+    assert parent.info.start_time <= first.info.start_time
+
+
+def test_pictures_are_not_doubled_either(laboratory: Laboratory, store: Store) -> None:
+    params = laboratory.params | {"tracking": {"pictures_every_n_episodes": 2}}
+    for last in (4, 6):
+        with LiveTraining(params, KEY) as tracker:
+            for episode in list(laboratory.records(1))[:last]:
+                tracker.log_episode(1, episode, networks(episode["episode"]))
+    assert pictured_episodes(store)[1] == [0, 2, 4, 6]
+
+
+def test_another_training_opens_runs_of_its_own(laboratory: Laboratory, store: Store) -> None:
+    interrupt(laboratory, 4)
+    train_until(laboratory, laboratory.n_episodes, "another")
+    train_until(laboratory, laboratory.n_episodes, None)
+    assert len(store.parents()) == 3
+
+
+def test_a_training_that_ended_is_not_taken_up(laboratory: Laboratory, store: Store) -> None:
+    train_until(laboratory, laboratory.n_episodes)
+    train_until(laboratory, laboratory.n_episodes)
+    assert len(store.parents()) == 2
+
+
+def test_one_that_runs_on_another_machine_is_left_alone(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(laboratory, 4)
+    for run in store.runs():
+        store.client.update_run(run.info.run_id, "RUNNING")
+    monkeypatch.setattr(platform, "node", lambda: "elsewhere")
+    train_until(laboratory, laboratory.n_episodes)
+    assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
+
+
+def lose_the_tracker(laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails for good after the first episodes: the runs stay open."""
+    with monkeypatch.context() as patch:
+        patch.setattr(live, "_BATCH_SECONDS", 0.05)
+        with LiveTraining(laboratory.params, KEY) as tracker:
+            for seed in laboratory.seeds:
+                tracker.log_episode(seed, next(laboratory.records(seed)))
+            wait_until(lambda: sum("train/return" in run.data.metrics for run in store.runs()) == len(laboratory.seeds))
+            patch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+            tracker.finish(laboratory.results)
+
+
+@pytest.mark.parametrize("by", ["the next stage", "sync"])
+def test_what_a_lost_tracker_missed_comes_into_the_same_run(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    lose_the_tracker(laboratory, store, monkeypatch)
+    (open_run,) = store.parents()
+    assert open_run.info.status == "RUNNING"
+    if by == "sync":
+        record_missing(laboratory.params, laboratory.results, ["train", "evaluate", "animate"])
+    else:
+        for stage in ("evaluate", "animate"):
+            record(stage, laboratory.params, laboratory.results)
+    parent = assert_one_complete_run(laboratory, store)
+    assert parent.info.run_id == open_run.info.run_id
+    assert parent.data.tags["stages"] == "train, evaluate, animate"
+    assert record_missing(laboratory.params, laboratory.results, ["train", "evaluate", "animate"]) == []
+
+
+def test_a_run_with_other_points_is_not_this_results(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_tracker(laboratory, store, monkeypatch)
+    (parent,) = store.parents()
+    store.client.log_metric(store.children(parent)[2].info.run_id, "train/return", 1e6, step=2)
+    record_all(laboratory)
+    assert len(store.parents()) == 2
+
+
+def test_a_run_with_other_parameters_is_not_this_results(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_tracker(laboratory, store, monkeypatch)
+    params = json.loads(json.dumps(laboratory.params))
+    params["agent"]["lr_actor"] = 0.123
+    record("train", params, laboratory.results)
+    assert len(store.parents()) == 2
+
+
+def test_a_training_that_is_alive_is_not_taken_for_a_lost_one(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_tracker(laboratory, store, monkeypatch)
+    folder = project_root() / ".checkpoints" / KEY
+    folder.mkdir(parents=True)
+    with FileLock(folder / "lock", is_singleton=False):
+        record_all(laboratory)
+    assert len(store.parents()) == 2
