@@ -127,7 +127,10 @@ def _read(path: Path) -> dict[str, Any]:
         document = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise ParamsError(f"{path.name}: expected in {Path.cwd()}, found no file") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ParamsError(f"{path.name}: expected a file that can be read, received {error.strerror}") from None
+    # Not UTF-8, a number of thousands of digits, lists nested a thousand deep.
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"{path.name}: expected YAML\n{error}") from None
     if not isinstance(document, dict):
         raise ParamsError(f"{path.name}: expected a mapping of sections, received {document!r}")
