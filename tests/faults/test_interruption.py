@@ -35,29 +35,24 @@ def results(project):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def is_training(stage):
-    return "episode" in stage.errors
-
-
 def run_to_the_end(project):
-    stage = Stage(project)
-    started = time.monotonic()
-    assert stage.process.wait(120) == 0, stage.errors
-    stage.wait_for(lambda: not stage.group(), 2)
-    return time.monotonic() - started, stage.errors
+    with Stage(project) as stage:
+        assert stage.process.wait(120) == 0, stage.errors
+        stage.wait_for(lambda: not stage.group(), 2)
+    return stage.errors
 
 
 def test_a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes(tmp_path, migrated_store, capsys):
-    plan = {"n_episodes": 20, "checkpoint_every": 2, "gen_q_a_frames_every_n_steps": 50}
+    plan = {"n_episodes": 40, "checkpoint_every": 2, "gen_q_a_frames_every_n_steps": 50}
     project = new_project(tmp_path / "project", migrated_store, train=plan)
-    seconds, _ = run_to_the_end(project)
+    run_to_the_end(project)
     expected = results(project)
-    assert len(expected["episodes.csv"].splitlines()) == 1 + 2 * 20
+    assert len(expected["episodes.csv"].splitlines()) == 1 + 2 * 40
     for attempt in range(TRIES):
         rng = random.Random(attempt)
         shutil.rmtree(project / "results" / "train")
-        victims = [kill_at_random(project, rng, seconds) for _ in range(KILLS)]
-        _, errors = run_to_the_end(project)
+        victims = [kill_at_random(project, rng) for _ in range(KILLS)]
+        errors = run_to_the_end(project)
         with capsys.disabled():
             resumed = "taken up after episode" in errors
             print(f"\ntraining {attempt + 1}: kill -9 of {', '.join(victims)}; resumed: {resumed}", end="")
@@ -65,10 +60,13 @@ def test_a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes(tmp_pa
         assert not (project / ".checkpoints").exists()
 
 
-def kill_at_random(project, rng, seconds):
+def kill_at_random(project, rng):
     """Kills the stage, alone, with its workers, or after one of them; returns which."""
+    before = tree(project)
     with Stage(project) as stage:
-        time.sleep(rng.uniform(0.2, 1) * seconds)
+        if rng.random() < 0.8:
+            stage.wait_for(lambda: saves_anew(project, before) or stage.process.poll() is not None, 120)
+        time.sleep(rng.uniform(0, 3))
         victim = rng.choice(["stage", "group", "worker"]) if stage.workers() else "stage"
         with contextlib.suppress(ProcessLookupError, IndexError):
             if victim == "worker":
@@ -78,6 +76,11 @@ def kill_at_random(project, rng, seconds):
         stage.process.wait()
         stage.wait_for(lambda: not stage.group(), 10)
     return victim
+
+
+def saves_anew(project, before):
+    names = tree(project)
+    return "state" in names and names != before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
