@@ -1,6 +1,9 @@
+import json
+import shutil
+
 import pytest
 
-from pipeline.train_worker import SeedTask, _Checkpoints
+from pipeline.train_worker import SeedTask, _Checkpoints, train_seed
 from tests.pipeline.small import params
 
 
@@ -53,3 +56,38 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning(make):
     checkpoints, _, sent = make(error=OSError(28, "No space left on device"))
     checkpoints.save()
     assert sent == ["warning: no checkpoint was written ([Errno 28] No space left on device)"]
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_a_seed_that_was_complete_is_written_again_without_training(tmp_path, monkeypatch):
+    from ddpg.agent import DDPG
+
+    monkeypatch.chdir(tmp_path)
+    task, first, second = SeedTask(params(), 7, tmp_path / "checkpoints"), [], []
+    train_seed(task, first.append)
+    written = contents(tmp_path / "results")
+    shutil.rmtree("results")
+    monkeypatch.delattr(DDPG, "learn")
+    train_seed(task, second.append)
+    assert contents(tmp_path / "results") == written
+    assert second.pop(0) == "taken up after episode 3 of 3, from its checkpoint"
+    assert [json.dumps(record) for record, _ in second] == [json.dumps(record) for record, _ in first]
+    steps = [[snapshot.step for snapshot in networks.snapshots] for _, networks in first]
+    assert [[snapshot.step for snapshot in networks.snapshots] for _, networks in second[:-1]] == steps[:-1]
+
+
+@pytest.mark.slow
+def test_checkpoints_of_another_training_are_named_and_the_seed_starts_from_the_beginning(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train_seed(SeedTask(params(), 8, tmp_path / "checkpoints"), lambda message: None)
+    sent = []
+    train_seed(SeedTask(params(), 7, tmp_path / "checkpoints"), sent.append)
+    texts = [message for message in sent if isinstance(message, str)]
+    assert texts[0] == "no checkpoint can be used; it starts from the beginning"
+    assert texts[1].startswith("warning: ")
+    assert texts[1].endswith("cannot be used: seed: expected 7, received 8")
+    assert len(sent) == len(texts) + 3
