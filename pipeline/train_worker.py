@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import sys
 from multiprocessing import parent_process
 from multiprocessing.queues import Queue
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ def start(records: "Queue[Any]") -> None:
     _records = records
     # Ctrl-C reaches the whole process group; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Keras imports scikit-learn where it is installed, a fifth of its time, for wrappers that no worker uses.
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
     with silent_stderr():
         import tensorflow as tf
 
