@@ -36,7 +36,7 @@ ui: $(INSTALLED) ## Open the MLflow UI on this project's store (PORT=5000)
 	python -m pipeline.ui --port $(PORT)
 
 bench: $(BENCH)/.installed ## Measure speed against named peers, with an environment of its own
-	for benchmark in agent_step session to_solved seeds pipeline scale floor animation; do \
+	for benchmark in agent_step session to_solved seeds pipeline_runs scale floor animation; do \
 		$(BENCH)/bin/python benchmarks/$$benchmark.py || exit 1; done
 
 notebook: $(INSTALLED) ## Run the notebook again and keep its outputs

@@ -1,13 +1,14 @@
 """How many agent steps a second does learning make, against Stable-Baselines3's and SBX's DDPG?
 
-MountainCarContinuous-v0, one gradient step per agent step, buffer 10,000, one thread. A run of a library is a process of
-its own, and the libraries take turns; the peak of memory is that of the first size. Compiling and the steps before learning are not counted. An agent step of ours
-holds its action for five environment steps, as the README's session does; a peer's, which has no such setting, makes
-one in an environment that does the same. Peers have neither batch normalisation nor L2, nor a second path in the
-critic, so they compute less.
+MountainCarContinuous-v0, one gradient step per agent step, buffer 10,000, one thread. A run of a library is a process
+of its own, and the libraries take turns; the peak of memory is that of the first size. Compiling and the steps before
+learning are not counted. An agent step of ours holds its action for five environment steps, as the README's session
+does; a peer, which has no such setting, learns in an environment that does the same. Peers have neither batch
+normalisation nor L2, nor a second path in the critic, so they compute less.
 """
 
 import argparse
+import contextlib
 import time
 from typing import Any
 
@@ -70,7 +71,7 @@ def ours(sizes: dict[str, Any], batch: int, n_steps: int) -> tuple[float, float]
             if len(moments) > n_steps + 100:
                 raise Enough
 
-    try:
+    with contextlib.suppress(Enough):
         agent.train_n_episodes(
             1000,
             eps=1,
@@ -80,8 +81,6 @@ def ours(sizes: dict[str, Any], batch: int, n_steps: int) -> tuple[float, float]
             n_validation_episodes=0,
             on_step=on_step,
         )
-    except Enough:
-        pass
     seconds = moments[-1] - moments[-1 - n_steps]
     started = time.perf_counter()
     for _ in range(n_steps):

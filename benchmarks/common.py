@@ -118,7 +118,10 @@ def write(script: str, packages: Sequence[str], results: Any) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{Path(script).stem}.json"
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    print(f"\nCommit {document['commit']}; {machine['processor']}, {machine['cores']} cores, {machine['system']}; ", end="")
+    print(
+        f"\nCommit {document['commit']}; {machine['processor']}, {machine['cores']} cores, {machine['system']}; ",
+        end="",
+    )
     print(", ".join(f"{name} {version}" for name, version in document["versions"].items()), flush=True)
 
 

@@ -6,6 +6,7 @@ also applies activations, batch normalisation and Adam, which the floor leaves o
 """
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,7 +40,7 @@ def products() -> list[Shape]:
     """All products of one update."""
     hidden = common.README["hidden_layer_sizes_actor"]
     sizes = [OBSERVATION, *hidden, ACTION]
-    actor = list(zip(sizes, sizes[1:], strict=False))
+    actor = list(itertools.pairwise(sizes))
     states, actions = common.README["hidden_layer_sizes_critic"]
     state_path = list(zip([OBSERVATION, *states], states, strict=False))
     action_path = list(zip([ACTION, *actions], actions, strict=False))

@@ -124,7 +124,10 @@ def main() -> None:
     print("\n## Session\n")
     rows = [[part, common.shown(results["parts"][part])] for part in PARTS]
     common.table(["part", "seconds"], [*rows, ["whole", common.shown(results["whole"])]])
-    print(f"\n{results['n_frames']} frames, {results['agent_steps']} agent steps, {results['updates']} updates; peak ", end="")
+    print(
+        f"\n{results['n_frames']} frames, {results['agent_steps']} agent steps, {results['updates']} updates; peak ",
+        end="",
+    )
     print(f"{results['peak_mb']['median']:.0f} MB, of which the imports {results['import_peak_mb']:.0f}.")
     common.write(__file__, PACKAGES, results)
 

@@ -3,7 +3,7 @@
 Solved: the mean return over 100 greedy evaluation episodes is 90 or more (Gymnasium's threshold). Wall time and
 environment steps of learning, from the made agent on; ours counts compiling, and imports are given apart. Evaluating
 is not counted: ours is evaluated after each episode with an update whose test returned 90 or more, the peer every 1,000
-environment steps. Seeds train two at a time, each on one thread; a seed that is not solved within the cap is counted so.
+environment steps. Seeds train two at a time, each on one thread; one that is not solved within the cap counts as such.
 """
 
 import argparse
