@@ -135,11 +135,8 @@ def main() -> None:
     rows = []
     for library, some in results.items():
         solved = [run for run in some if run["solved"]]
-        figures = [common.spread(run[name] for run in solved) if solved else None for name in FIGURES]
-        rows.append(
-            [library, f"{len(solved)} of {len(some)}"]
-            + [f"> {arguments.cap:.0f} s" if each is None else common.shown(each, 1) for each in figures]
-        )
+        figures = [common.shown(common.spread(run[name] for run in solved), 1) if solved else "" for name in FIGURES]
+        rows.append([library, f"{len(solved)} of {len(some)}", *figures])
     common.table(["", "seeds solved", "seconds to solved", "environment steps", "seconds of imports"], rows)
     print(f"\nOf the solved seeds; a seed has {arguments.cap:.0f} s; {arguments.parallel} seeds at a time.")
     common.write(__file__, PACKAGES, results)
