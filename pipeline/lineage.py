@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 STAGES = ("train", "evaluate", "animate")
+WITHOUT_EFFECT = ("workers", "checkpoint_every")
+"""Parameters of the train stage on which no result depends."""
 _REQUIRED = {
     "train": ("episodes.csv", "metrics.json"),
     "evaluate": ("episodes.csv", "metrics.json"),
@@ -95,8 +97,7 @@ def _digest_of_outputs(hashes: Mapping[str, str | None]) -> str:
 
 def config_hash(params: Mapping[str, Any]) -> str:
     """Short hash of the parameters that determine learning; equal for runs that differ in their seeds only."""
-    without_effect = ("workers", "checkpoint_every")
-    train = {name: value for name, value in params.get("train", {}).items() if name not in without_effect}
+    train = {name: value for name, value in params.get("train", {}).items() if name not in WITHOUT_EFFECT}
     learning = {"environment": params["environment"], "agent": params.get("agent"), "train": train}
     return hashlib.sha256(json.dumps(learning, sort_keys=True).encode()).hexdigest()[:12]
 

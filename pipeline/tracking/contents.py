@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.lineage import WITHOUT_EFFECT
 from pipeline.results import CSV
 
 MODEL_ALIAS = "newest"  # MLflow reserves "latest"
@@ -57,10 +58,15 @@ def flatten(nested: Mapping[str, Any], separator: str) -> dict[str, Any]:
 
 
 def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters a stage reads, by their path in params.yaml."""
+    """The parameters on which a stage's result depends, by their path in params.yaml."""
     # An old revision may lack a section.
     flat = flatten({section: params[section] for section in _SECTIONS[stage] if section in params}, ".")
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat.items()}
+    without_effect = {f"train.{name}" for name in WITHOUT_EFFECT}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in flat.items()
+        if name not in without_effect
+    }
 
 
 def episode_points(record: Mapping[str, Any]) -> list[Point]:

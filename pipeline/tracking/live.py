@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BATCH_SECONDS = 5.0
 _RETRY_SECONDS = 20.0
+_LEAST_WAIT, _SHARE_OF_TRAINING = 20.0, 0.05
 
 
 class LiveTraining:
@@ -55,6 +56,7 @@ class LiveTraining:
         self._held: dict[int, set[Point]] = {}
         self._shown: dict[int, set[int]] = {}
         self._reachable = True
+        self._unsure = False
         self._warned = False
         self._ended = Event()
         self._thread = Thread(target=self._work, name="mlflow", daemon=True)
@@ -100,7 +102,9 @@ class LiveTraining:
         if self._ended.is_set():
             return
         self._status = status
-        seconds = RECORD_SECONDS if self._reachable else REQUEST_SECONDS
+        trained = (now() - self._started) / 1000
+        seconds = min(RECORD_SECONDS, max(_LEAST_WAIT, _SHARE_OF_TRAINING * trained))
+        seconds = seconds if self._reachable else REQUEST_SECONDS
         self._patience.end_in(seconds)
         self._ended.set()
         self._thread.join(seconds + REQUEST_SECONDS * self._reachable)
@@ -120,6 +124,7 @@ class LiveTraining:
             self._reachable = True
         except Exception as error:
             self._reachable = False
+            self._unsure = True
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
@@ -132,6 +137,9 @@ class LiveTraining:
         if self._parent is None and self._key and (interrupted := self._store.find_interrupted(self._key)):
             self._take_up(self._store, interrupted)
         self._parent = self._parent or self._store.open_parent(origin_of(Path()), self._started, self._key)
+        if len(self._children) < len(self._params["seeds"]):
+            # A request that was not answered in time may have made one all the same.
+            self._children |= self._store.children(self._parent)
         for seed in self._params["seeds"]:
             if seed not in self._children:
                 self._children[seed] = self._store.open_child(self._parent, seed, self._started)
@@ -160,6 +168,11 @@ class LiveTraining:
             # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
             store.add_metrics(self._children[seed], self._pending[seed])
             del self._pending[seed]
+        if self._unsure:
+            # A picture that was sent may have arrived, though no answer came.
+            shown = {seed: store.pictured_steps(self._children[seed]) for seed, _ in self._pictures}
+            self._pictures = {key: value for key, value in self._pictures.items() if key[1] not in shown[key[0]]}
+            self._unsure = False
         for seed, step in list(self._pictures):
             networks = self._pictures[seed, step]
             store.add_picture(self._children[seed], step, self._painter.draw(networks, networks.snapshots[-1]))

@@ -10,6 +10,9 @@ from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, re
 from pipeline.tracking.location import one_recording_at_a_time
 from pipeline.tracking.store import Store
 
+_FROM_FILES = "from files"
+"""In place of a training's key, so that the run of a recording that was cut short can be found."""
+
 
 def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mapping[str, float] | None = None) -> None:
     """Record a stage that has written its files; a tracker that fails costs a warning on stderr and a bounded time.
@@ -69,7 +72,7 @@ def _record(
         return run.info.run_id, ()
     missing = (stage,) if run else (*upstream, stage)
     run_id = run.info.run_id if run else store.find_unfinished(results, is_alive=is_training)
-    run_id = run_id or store.open_parent(origin)
+    run_id = run_id or store.open_parent(origin, key=_FROM_FILES)
     try:
         for name in missing:
             store.record_stage(run_id, name, results, timings if name == stage else {})

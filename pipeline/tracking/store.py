@@ -108,6 +108,10 @@ class Store:
         self._patience.check()
         return self._client
 
+    @property
+    def _seeds(self) -> str:
+        return ", ".join(str(seed) for seed in self._params["seeds"])
+
     def name(self, run: str) -> str:
         """A run's name."""
         return str(self.client.get_run(run).info.run_name)
@@ -123,7 +127,7 @@ class Store:
         git = origin.git
         tags = {
             "config_hash": config_hash(self._params),
-            "seeds": ", ".join(str(seed) for seed in self._params["seeds"]),
+            "seeds": self._seeds,
             "mlflow.source.name": "dvc repro",
             "mlflow.source.type": "LOCAL",
             **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
@@ -162,13 +166,15 @@ class Store:
 
     def find_interrupted(self, key: str) -> str | None:
         """The newest run of a training that did not end; nobody else may train by this key on this machine now."""
-        return next((run.info.run_id for run in self._unfinished(key)), None)
+        seeds = self._seeds
+        return next((run.info.run_id for run in self._unfinished(key) if run.data.tags["seeds"] == seeds), None)
 
     def find_unfinished(self, results: Path, *, is_alive: Callable[[str], bool]) -> str | None:
         """The newest run of a training that has these results, but did not come to record them.
 
-        Its parameters are the same, and all its seeds' points are the result's: training is deterministic, so that
-        another training would hardly have them. One that still runs is left alone: it would send its points again.
+        Its parameters are the same, as far as they were delivered, and it has points, which are all the result's:
+        training is deterministic, so that another training would hardly have them. One that still runs is left alone:
+        it would send its points again.
 
         Args:
             results: The folder of result files.
@@ -176,12 +182,12 @@ class Store:
         """
         expected, params = training_points(results), stage_params("train", self._params)
         for run in self._unfinished():
-            children = self.children(run.info.run_id)
-            if (
-                all(run.data.params.get(name) == value for name, value in params.items())
-                and not is_alive(run.data.tags[_TRAINING])
-                and all(self.points(child) <= set(expected.get(seed, ())) for seed, child in children.items())
+            if is_alive(run.data.tags[_TRAINING]) or any(
+                params.get(name, value) != value for name, value in run.data.params.items()
             ):
+                continue
+            held = {seed: self.points(child) for seed, child in self.children(run.info.run_id).items()}
+            if any(held.values()) and all(points <= set(expected.get(seed, ())) for seed, points in held.items()):
                 return str(run.info.run_id)
         return None
 

@@ -158,3 +158,95 @@ def test_a_training_that_is_alive_is_not_taken_for_a_lost_one(
     with FileLock(folder / "lock", is_singleton=False):
         record_all(laboratory)
     assert len(store.parents()) == 2
+
+
+def with_workers(laboratory: Laboratory, workers: int) -> dict[str, Any]:
+    params: dict[str, Any] = json.loads(json.dumps(laboratory.params))
+    params["train"] |= {"workers": workers, "checkpoint_every": workers}
+    return params
+
+
+def test_it_may_go_on_with_other_workers(
+    laboratory: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt(laboratory, 3)
+    with LiveTraining(with_workers(laboratory, 1), KEY) as tracker:
+        tracker.finish(laboratory.results)
+    assert capsys.readouterr().err == ""
+    assert_one_complete_run(laboratory, store)
+
+
+def test_one_with_other_seeds_is_another(laboratory: Laboratory, store: Store) -> None:
+    interrupt(laboratory, 3)
+    interrupt(laboratory.with_seeds(1, 2), 3)
+    assert len(store.parents()) == 2
+
+
+def test_a_lost_one_may_be_recorded_with_other_workers(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_tracker(laboratory, store, monkeypatch)
+    record("evaluate", with_workers(laboratory, 1), laboratory.results)
+    assert_one_complete_run(laboratory, store)
+
+
+def retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(live, "_BATCH_SECONDS", 0.05)
+
+
+def test_a_run_whose_making_was_not_answered_is_found(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retry_soon(monkeypatch)
+    create, lost = store_module.Store._create_run, []
+
+    def answer_too_late(self: store_module.Store, tags: Any, name: str | None, start_time: int | None) -> str:
+        run = create(self, tags, name, start_time)
+        if name not in lost:
+            lost.append(name)
+            raise TimeoutError
+        return run
+
+    monkeypatch.setattr(store_module.Store, "_create_run", answer_too_late)
+    with LiveTraining(laboratory.params, KEY) as tracker:
+        wait_until(lambda: len(lost) == 1 + len(laboratory.seeds))
+        tracker.finish(laboratory.results)
+    assert_one_complete_run(laboratory, store)
+    assert len(store.runs()) == 1 + len(laboratory.seeds)
+
+
+def test_a_picture_that_was_not_answered_is_not_doubled(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retry_soon(monkeypatch)
+    add, lost = store_module.Store.add_picture, []
+
+    def answer_too_late(self: store_module.Store, run: str, step: int, picture: Any) -> None:
+        add(self, run, step, picture)
+        if not lost:
+            lost.append(step)
+            raise TimeoutError
+
+    monkeypatch.setattr(store_module.Store, "add_picture", answer_too_late)
+    with LiveTraining(laboratory.params | {"tracking": {"pictures_every_n_episodes": 2}}) as tracker:
+        for episode in laboratory.records(1):
+            tracker.log_episode(1, episode, networks(episode["episode"]))
+        wait_until(lambda: len(store.runs()) > 0 and pictured_episodes(store)[1] == [0, 2, 4, 6])
+    assert pictured_episodes(store)[1] == [0, 2, 4, 6]
+
+
+def test_a_recording_from_files_that_was_cut_short_is_taken_up(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def die(*_: Any) -> None:
+            patch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+            raise OSError
+
+        patch.setattr(store_module.Store, "_add_missing_pictures", die)
+        record("train", laboratory.params, laboratory.results)
+    assert store.parents()[0].info.status == "RUNNING"
+    record_all(laboratory)
+    assert_one_complete_run(laboratory, store)
