@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _report(f"not audited: the database of vulnerabilities took more than {options.seconds:g} s", 0)
     # The lock is in order, so whatever went wrong is the database or the way to it.
     if not done.stdout.strip():
-        cause = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        cause = (done.stderr.strip().splitlines() or ["no answer"])[-1].partition(": ")[0]
         return _report(f"not audited: the database of vulnerabilities cannot be reached ({cause})", 0)
     return _judge(json.loads(done.stdout)["dependencies"])
 
