@@ -37,7 +37,8 @@ ui: $(INSTALLED) ## Open the MLflow UI on this project's store (PORT=5000)
 	python -m pipeline.ui --port $(PORT)
 
 bench: $(BENCH)/.installed ## Measure speed against named peers, with an environment of its own
-	$(BENCH)/bin/python benchmarks/animation.py
+	for benchmark in agent_step session to_solved seeds pipeline_runs scale floor animation; do \
+		$(BENCH)/bin/python benchmarks/$$benchmark.py || exit 1; done
 
 notebook: $(INSTALLED) ## Run the notebook again and keep its outputs
 	python notebooks/execute.py
@@ -46,7 +47,8 @@ lock: $(INSTALLED) ## Renew both requirements.lock from pyproject.toml and bench
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev --upgrade \
 		--output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade \
-		--constraint requirements.lock --output-file benchmarks/requirements.lock benchmarks/requirements.in
+		--constraint requirements.lock --override benchmarks/without-torch.txt \
+		--output-file benchmarks/requirements.lock benchmarks/requirements.in
 
 clean: ## Remove the environment and all caches, but no result
 	rm -rf .venv $(BENCH) .mypy_cache .pytest_cache .ruff_cache
@@ -59,8 +61,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-$(BENCH)/.installed: $(INSTALLED) benchmarks/requirements.lock
+# PyTorch comes first and by pip, so that an index or a folder of wheels in pip's configuration can give its CPU build.
+$(BENCH)/.installed: $(INSTALLED) benchmarks/requirements.lock benchmarks/torch.txt
 	$(PYTHON) -m venv $(BENCH)
-	uv pip sync --quiet --require-hashes --python $(BENCH)/bin/python requirements.lock benchmarks/requirements.lock
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/torch.txt
+	uv pip install --quiet --no-deps --require-hashes --python $(BENCH)/bin/python \
+		--requirement requirements.lock --requirement benchmarks/requirements.lock
 	uv pip install --quiet --no-deps --no-build-isolation --python $(BENCH)/bin/python --editable .
 	touch $@

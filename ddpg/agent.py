@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpg import checkpoint, environment
 from ddpg.config import AgentConfig, TrainingConfig
-from ddpg.environment import Environment, UnsuitableEnvironmentError
+from ddpg.environment import Environment
 from ddpg.evaluation import run_episodes
 from ddpg.history import EpisodeHistory, TrainingHistory
 from ddpg.learner import Learner
 from ddpg.noise import OrnsteinUhlenbeckNoise
-from ddpg.policy import Description, Policy, read_description, write_description
+from ddpg.policy import Description, Policy, read_description, require_spaces_of, write_description
 from ddpg.replay_buffer import ReplayBuffer
 from ddpg.scaling import BoxScaler
 from ddpg.seeding import Stream, episode_seed, generator, new_seed
@@ -323,12 +323,7 @@ class DDPG:
         folder = Path(folder)
         saved = read_description(folder)
         agent = cls(env, saved.config, seed=seed)
-        for name in ("observations", "actions"):
-            expected, received = getattr(saved, name), getattr(agent, name)
-            if not (np.array_equal(expected.low, received.low) and np.array_equal(expected.high, received.high)):
-                raise UnsuitableEnvironmentError(
-                    f"{folder}: expected an environment whose {name} lie in {expected}, received {received}"
-                )
+        require_spaces_of(saved, agent.env, folder)
         agent.learner.load_weights(folder)
         return agent
 

@@ -2,13 +2,17 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ddpg.files import DamagedFileError, replacing
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -154,13 +158,15 @@ class TrainingHistory:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file holds something else; the message names it.
+            DamagedFileError: The file holds something else; the message names it.
         """
         arrays = load_arrays(path)
         try:
             return cls.from_arrays(arrays)
         except (KeyError, ValueError, IndexError) as error:
-            raise ValueError(f"{path}: expected a training history, received something else ({error!r})") from error
+            raise DamagedFileError(
+                f"{path}: expected a training history, received something else ({error!r})"
+            ) from error
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "TrainingHistory":
@@ -201,24 +207,28 @@ def load_episodes(path: Path) -> list[EpisodeHistory]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file holds something else; the message names it.
+        DamagedFileError: The file holds something else; the message names it.
     """
     arrays = load_arrays(path)
     try:
         return _split_episodes("episodes", arrays)
     except (KeyError, ValueError, IndexError) as error:
-        raise ValueError(f"{path}: expected episodes, received something else ({error!r})") from error
+        raise DamagedFileError(f"{path}: expected episodes, received something else ({error!r})") from error
 
 
 def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any], compression: int = zipfile.ZIP_DEFLATED) -> None:
     """As `numpy.savez_compressed`, whose bytes depend on the patch version of Python."""
+    if isinstance(file, Path):
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            save_arrays(stream, arrays, compression)
+        return
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
-            stream = io.BytesIO()
-            np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.create_system = 3  # what Unix writes
-            archive.writestr(entry, stream.getvalue(), compression)
+            archive.writestr(entry, content.getvalue(), compression)
 
 
 def load_arrays(file: Path | IO[bytes]) -> dict[str, NDArray[Any]]:
@@ -226,15 +236,15 @@ def load_arrays(file: Path | IO[bytes]) -> dict[str, NDArray[Any]]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file holds something else; the message names it.
+        DamagedFileError: The file holds something else; the message names it.
     """
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{file}: expected arrays (.npz), received something else ({error})") from error
+    # np.load would leave a damaged file open.
+    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DamagedFileError(f"{file}: expected arrays (.npz), received something else ({error})") from error
 
 
 _SCALARS = ("episode", "epsilon", "first_step", "environment_steps", "terminated", "truncated")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.config import AgentConfig
+from ddpg.files import DamagedFileError, replacing
 from ddpg.update_rule import LearnerParts, LearnerState, flat_weights, make_update_rule
 
 
@@ -73,7 +74,8 @@ class Learner:
     def save_weights(self, folder: Path) -> None:
         """Writes the networks, one `.weights.h5` each."""
         for name, model in self.networks().items():
-            model.save_weights(folder / f"{name}.weights.h5")
+            with replacing(folder / f"{name}.weights.h5") as temporary:
+                model.save_weights(temporary)
 
     def load_weights(self, folder: Path) -> None:
         """Reads what `save_weights` wrote; the optimizers start anew.
@@ -90,7 +92,7 @@ class Learner:
             try:
                 model.load_weights(path)
             except (OSError, KeyError, ValueError) as error:
-                raise ValueError(f"{path}: expected the weights of the configured {name} ({error})") from error
+                raise DamagedFileError(f"{path}: expected the weights of the configured {name} ({error})") from error
         parts = self.rule.initial_parts(models["actor"], models["critic"])
         self.state = self.rule.pack(
             parts._replace(

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ddpg.config import AgentConfig
+from ddpg.environment import Environment, UnsuitableEnvironmentError
+from ddpg.files import DamagedFileError, replacing
 from ddpg.scaling import BoxScaler
 
 FORMAT_VERSION = 1
@@ -44,6 +46,7 @@ class Policy:
         weights: Sequence[Array],
         statistics: Sequence[Array] = (),
     ) -> None:
+        self.description = description
         self.config, self.observations, self.actions = description
         self._hidden: list[tuple[Any, ...]] = []
         arrays, moments = iter(weights), iter(statistics)
@@ -76,7 +79,7 @@ class Policy:
 
         Raises:
             FileNotFoundError: The folder holds no saved agent.
-            ValueError: The files are damaged or of another kind; the message names the file.
+            DamagedFileError: The files are damaged or of another kind; the message names the file.
         """
         description = read_description(folder)
         config, observations, actions = description
@@ -111,7 +114,7 @@ def read_network(folder: Path, name: str, kernel_shapes: list[tuple[int, int]], 
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is damaged or of another kind; the message names it.
+        DamagedFileError: The file is damaged or of another kind; the message names it.
     """
     path = Path(folder) / f"{name}.weights.h5"
     try:
@@ -121,10 +124,10 @@ def read_network(folder: Path, name: str, kernel_shapes: list[tuple[int, int]], 
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: expected a saved agent's weights, found no file") from None
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: expected the weights of the configured {name} ({error})") from error
+        raise DamagedFileError(f"{path}: expected the weights of the configured {name} ({error})") from error
     received = [kernel.shape for kernel, _ in dense]
     if received != kernel_shapes:
-        raise ValueError(f"{path}: expected kernels of shape {kernel_shapes}, received {received}")
+        raise DamagedFileError(f"{path}: expected kernels of shape {kernel_shapes}, received {received}")
     return SavedNetwork(dense, norms)
 
 
@@ -146,6 +149,20 @@ def batch_norm_as_scale_and_shift(gamma: Array, beta: Array, mean: Array, varian
     return scale, beta - mean * scale
 
 
+def require_spaces_of(saved: Description, env: Environment, folder: Path) -> None:
+    """Refuses an environment that a saved agent was not made for.
+
+    Raises:
+        UnsuitableEnvironmentError: Its spaces have other bounds; the message names the folder.
+    """
+    for name, space in (("observations", env.observation_space), ("actions", env.action_space)):
+        expected, received = getattr(saved, name), BoxScaler(space.low, space.high)
+        if not (np.array_equal(expected.low, received.low) and np.array_equal(expected.high, received.high)):
+            raise UnsuitableEnvironmentError(
+                f"{folder}: expected an environment whose {name} lie in {expected}, received {received}"
+            )
+
+
 def write_description(folder: Path, description: Description) -> None:
     """Writes `config.json`."""
     document = {
@@ -154,7 +171,8 @@ def write_description(folder: Path, description: Description) -> None:
         "action_space": bounds_as_json(description.actions),
         "agent": description.config.model_dump(mode="json"),
     }
-    (Path(folder) / "config.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    with replacing(Path(folder) / "config.json") as temporary:
+        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_description(folder: Path) -> Description:
@@ -162,13 +180,13 @@ def read_description(folder: Path) -> Description:
 
     Raises:
         FileNotFoundError: The folder holds no saved agent.
-        ValueError: The file holds something else; the message names it.
+        DamagedFileError: The file holds something else; the message names it.
     """
     path = Path(folder) / "config.json"
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a saved agent, found no file")
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT_VERSION:
             raise ValueError(f"expected format {FORMAT_VERSION}, received {document['format']!r}")
         return Description(
@@ -177,7 +195,7 @@ def read_description(folder: Path) -> Description:
             _scaler(document["action_space"]),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise ValueError(f"{path}: expected a saved agent's description ({error!r})") from error
+        raise DamagedFileError(f"{path}: expected a saved agent's description ({error!r})") from error
 
 
 def bounds_as_json(scaler: BoxScaler) -> dict[str, list[float | None]]:

@@ -116,6 +116,7 @@ class UpdateRule:
         actor, critic = self.make_networks(np.random.default_rng(0))
         self.actor, self.critic = PureNetwork(actor), PureNetwork(critic)
         self._template = self.initial_parts(actor, critic)
+        self._compiled_updates: dict[tuple[int, ...], Any] = {}
 
     def make_networks(self, rng: np.random.Generator) -> tuple[keras.Model, keras.Model]:
         """A new actor and a new critic."""
@@ -173,7 +174,6 @@ class UpdateRule:
             start = end
         return views[: len(self.actor.shapes)], views[len(self.actor.shapes) :]
 
-    @tf.function(jit_compile=True, autograph=False)
     def update(self, state: LearnerState, rows: Any) -> tuple[LearnerState, Any]:
         """One step of the critic, one of the actor and a soft update of both targets.
 
@@ -184,7 +184,23 @@ class UpdateRule:
         Returns:
             The next state, and the critic's loss, the actor's loss and the batch's mean Q, shape (3,).
         """
-        old = self.unpack(state)
+        compiled = self._compiled_updates.get(rows.shape)
+        if compiled is None:
+            compiled = self._compiled_updates[rows.shape] = self._compile_update(rows.shape)
+        floats, integers, metrics = compiled(*map(tf.convert_to_tensor, (*state, rows)))
+        return LearnerState(floats, integers), metrics
+
+    def _compile_update(self, rows_shape: tuple[int, ...]) -> Any:
+        """`_update` for batches of this shape, as a function of three tensors that returns three."""
+        state = self.pack(self._template)
+        traced = self._update.get_concrete_function(*state, tf.TensorSpec(rows_shape, tf.float32))
+        # Calling `_update` itself would bind and check its arguments each time, a third of the time of a whole update.
+        return traced.inference_fn.call_flat
+
+    @tf.function(jit_compile=True, autograph=False)
+    def _update(self, floats: Any, integers: Any, rows: Any) -> tuple[Any, Any, Any]:
+        """`update` on tensors."""
+        old = self.unpack(LearnerState(floats, integers))
         batch = Transition.from_rows(rows, self.observation_size, self.action_size)
 
         next_action = self.actor.predict(old.target_actor, old.actor_statistics, batch.next_observation)
@@ -218,7 +234,7 @@ class UpdateRule:
             actor_optimizer=actor_optimizer,
             critic_optimizer=critic_optimizer,
         )
-        return self.pack(new), tf.stack([critic_loss, actor_loss, tf.reduce_mean(q)])
+        return *self.pack(new), tf.stack([critic_loss, actor_loss, tf.reduce_mean(q)])
 
     def _actor_loss(self, critic: Any, statistics: Sequence[Any], batch: Transition, action: Any) -> Any:
         """A loss whose gradient is minus the policy gradient, summed over action dimensions, averaged over states."""

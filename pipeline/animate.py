@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-import pandas as pd
 from tqdm import tqdm
 
 from ddpg.action_value import ActionValue
 from ddpg.environment import make
+from ddpg.files import DamagedFileError
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
 from ddpg.policy import Policy
 from ddpg.seeding import Stream, episode_seed, generator
@@ -26,14 +26,16 @@ from pipeline.params import Params
 MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
 """What the learning curves show: the first that there is."""
 POLICY = results.EVALUATE / "policy"
+TRAJECTORIES = results.EVALUATE / "trajectories.npz"
 
 
 def animate(params: Params) -> None:
     """Draws all pictures and records them."""
-    seed = results.read_json(results.require(results.EVALUATE / "metrics.json", "evaluate"))["median_seed"]
+    seed = results.median_seed(results.require(results.EVALUATE / "metrics.json", "evaluate"))
     history = TrainingHistory.load(results.require(results.seed_folder(seed) / "history.npz", "train"))
-    training = pd.read_csv(results.require(results.TRAIN / "episodes.csv", "train"))
-    episodes = load_episodes(results.require(results.EVALUATE / "trajectories.npz", "evaluate"))
+    table = results.require(results.TRAIN / "episodes.csv", "train")
+    training = results.read_table(table, ["seed", "episode", *MEASURES])
+    episodes = load_episodes(results.require(TRAJECTORIES, "evaluate"))
     results.require(POLICY, "evaluate")
     results.ANIMATE.mkdir(parents=True, exist_ok=True)
 
@@ -73,11 +75,14 @@ def film_policy(params: Params, episodes: Sequence[EpisodeHistory]) -> None:
     )
     # As many as the longest episode has steps, its first state, and its last again and again.
     n_frames = max(episode.environment_steps for episode in filmed) + 1 + params.animate.rollout_fps // 2
-    write_mp4(
-        tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None),
-        results.ANIMATE / "rollout.mp4",
-        params.animate.rollout_fps,
-    )
+    try:
+        write_mp4(
+            tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None),
+            results.ANIMATE / "rollout.mp4",
+            params.animate.rollout_fps,
+        )
+    except ValueError as error:
+        raise DamagedFileError(f"{TRAJECTORIES}: {error}") from error
 
 
 def draw_policy(params: Params, episodes: Sequence[EpisodeHistory], grid: GridAxes | None) -> None:

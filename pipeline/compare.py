@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from ddpg.files import DamagedFileError
 from pipeline.comparison.folder import PAGE, FolderError, require_replaceable
 from pipeline.comparison.result import TABLES, Result
 from pipeline.comparison.scores import METRICS, Comparison, compare
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 write_report(options.out, results, comparisons)
                 print(f"Report: {options.out / PAGE}")
-    except (RevisionError, FolderError) as error:
+    except (RevisionError, FolderError, DamagedFileError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
     regressions = [*_regressions(comparisons, options.fail_on_regression)]

@@ -11,7 +11,7 @@ from ddpg.diagnosis import diagnose
 from ddpg.environment import copies, make, prepare, reward_threshold
 from ddpg.evaluation import mean_score, run_episodes
 from ddpg.history import EpisodeHistory, save_episodes
-from ddpg.policy import Policy
+from ddpg.policy import Policy, require_spaces_of
 from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.statistics import bootstrap_interquartile_mean
 from pipeline import results, stage, tracking
@@ -39,7 +39,10 @@ class EvaluatedPolicy(NamedTuple):
 
 def evaluate(params: Params) -> None:
     """Evaluates all policies, writes the stage's results and records them."""
-    training = pd.read_csv(results.require(results.TRAIN / "episodes.csv", "train"))
+    training = results.read_table(
+        results.require(results.TRAIN / "episodes.csv", "train"),
+        ["seed", "episode", "environment_steps", "training_return", "test_return", "validation_return", "reached_goal"],
+    )
     with make(params.environment.id, params.environment.kwargs) as env:
         threshold = reward_threshold(env)
         evaluated = evaluate_policies(
@@ -47,8 +50,8 @@ def evaluate(params: Params) -> None:
         )
     seeds = seeds_table(evaluated, training, threshold)
     results.start_afresh(results.EVALUATE / "policy")
-    episodes_table(evaluated, threshold).to_csv(results.EVALUATE / "episodes.csv", **results.CSV)
-    seeds.to_csv(results.EVALUATE / "seeds.csv", **results.CSV)
+    results.write_table(results.EVALUATE / "episodes.csv", episodes_table(evaluated, threshold))
+    results.write_table(results.EVALUATE / "seeds.csv", seeds)
     metrics = summarize(params, seeds, threshold)
     (chosen,) = (each for each in evaluated if each.seed == metrics["median_seed"] and each.name == "best")
     save_episodes(results.EVALUATE / "trajectories.npz", chosen.episodes)
@@ -66,7 +69,9 @@ def evaluate_policies(params: Params, envs: Sequence[Any]) -> list[EvaluatedPoli
     evaluated = []
     for seed in params.seeds:
         for name in POLICIES:
-            policy = Policy.load(results.require(results.seed_folder(seed) / name, "train"))
+            folder = results.require(results.seed_folder(seed) / name, "train")
+            policy = Policy.load(folder)
+            require_spaces_of(policy.description, envs[0], folder)
             episodes = run_episodes(policy, envs, start_states, params.train.action_repeat)
             evaluated.append(EvaluatedPolicy(seed, name, policy, episodes))
     return evaluated

@@ -3,9 +3,14 @@
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ddpg.files import DamagedFileError, replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULTS = Path("results")
 TRAIN = RESULTS / "train"
@@ -44,7 +49,8 @@ def start_afresh(folder: Path) -> None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Writes a document that people and DVC can compare; a number that is none becomes null."""
-    path.write_text(json.dumps(_without_nan(values), indent=2, allow_nan=False) + "\n")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_without_nan(values), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _without_nan(value: Any) -> Any:
@@ -54,5 +60,55 @@ def _without_nan(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Reads what `write_json` wrote."""
-    return json.loads(path.read_text())
+    """Reads what `write_json` wrote.
+
+    Raises:
+        DamagedFileError: The file holds something else.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(f"{path}: expected JSON, received something else ({error})") from None
+
+
+def median_seed(metrics: Path) -> int:
+    """The seed whose pictures are shown, of evaluate's metrics.json.
+
+    Raises:
+        DamagedFileError: The file holds no such number.
+    """
+    document = read_json(metrics)
+    seed = document.get("median_seed") if isinstance(document, dict) else None
+    if not isinstance(seed, int):
+        raise DamagedFileError(f"{metrics}: expected a whole number as median_seed, received {seed!r}")
+    return seed
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Writes a CSV file: the same values are the same bytes on every system."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, **CSV)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
+    """Reads what `write_table` wrote.
+
+    Args:
+        path: The file.
+        columns: What it must have, among others.
+
+    Raises:
+        DamagedFileError: The file holds something else, or no row.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:  # pandas' errors are of this kind
+        raise DamagedFileError(f"{path}: expected a table (CSV), received something else ({error})") from None
+    missing = [name for name in columns if name not in table]
+    if missing or table.empty:
+        raise DamagedFileError(
+            f"{path}: expected rows with the columns {', '.join(columns)}, found no {', '.join(missing) or 'row'}"
+        )
+    return table

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from ddpg.files import DamagedFileError, replacing
 from ddpg.history import TrainingHistory
 from ddpg.visualizations import draw_learning_curves
-from ddpg.visualizations.video import replacing
 from pipeline.report import data_uri, render
-from pipeline.results import read_json
+from pipeline.results import read_json, read_table
 from pipeline.revisions import Revision, RevisionError, RevisionResults, resolve, results_of
 from pipeline.tracking.contents import flatten
 
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with results_of(resolve(options.revision)) as results:
             page = page_of(results)
-    except RevisionError as error:
+    except (RevisionError, DamagedFileError) as error:
         print(f"show: {error}", file=sys.stderr)
         return 2
     file = options.out or Path(tempfile.mkdtemp(prefix="ddpg-")) / "result.html"
@@ -109,7 +107,7 @@ def key_figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
 
 def curves(folder: Path) -> Iterator[tuple[str, str]]:
     """Learning curves as picture addresses with captions, of every return that was measured."""
-    episodes = pd.read_csv(folder / "train/episodes.csv")
+    episodes = read_table(folder / "train/episodes.csv", ["seed", "episode"])
     threshold = _reward_threshold(folder)
     with tempfile.TemporaryDirectory() as temporary:
         for measure, caption in CURVES.items():
@@ -140,7 +138,7 @@ def _reward_threshold(folder: Path) -> float | None:
 
 
 def _rows(table: Path) -> list[dict[str, Any]]:
-    return pd.read_csv(table).to_dict("records")  # type: ignore[return-value]
+    return read_table(table, ["seed"]).to_dict("records")  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

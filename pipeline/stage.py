@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from ddpg.environment import UnsuitableEnvironmentError
+from ddpg.files import DamagedFileError
 from ddpg.finite import NotFiniteError
 from pipeline.params import Params, ParamsError, load
 from pipeline.results import MissingResultError
@@ -42,11 +44,11 @@ def run(stage: Callable[[Params], None], description: str) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         stage(load())
-    except (ParamsError, MissingResultError) as error:
+    except (ParamsError, MissingResultError, DamagedFileError, UnsuitableEnvironmentError) as error:
         sys.exit(_report(str(error), 2))
     except StageError as error:
         sys.exit(_report(f"{error.details}{error}", 1))
-    except NotFiniteError as error:
+    except (NotFiniteError, OSError) as error:
         sys.exit(_report(f"{stage.__name__}: {error}", 1))
     except KeyboardInterrupt:
         sys.exit(_report(f"{stage.__name__}: interrupted", 130))

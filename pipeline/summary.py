@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ddpg.files import DamagedFileError
 from pipeline import results
 from pipeline.results import MissingResultError
 from pipeline.tracking.faults import without_secrets
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ).parse_args(arguments)
     try:
         metrics = results.read_json(results.require(results.EVALUATE / "metrics.json", "evaluate"))
-    except MissingResultError as error:
+    except (MissingResultError, DamagedFileError) as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(summarize(metrics)))

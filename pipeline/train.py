@@ -36,7 +36,7 @@ def train(params: Params) -> None:
             tracker.log_episode(seed, record, networks)
             progress.advance(seed, record)
         episodes = in_order_of(params.seeds, rows)
-        episodes.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
+        results.write_table(results.TRAIN / "episodes.csv", episodes)
         results.write_json(results.TRAIN / "metrics.json", summarize(episodes))
         for warning in warnings_about(episodes):
             print(f"warning: {warning}", file=sys.stderr)

@@ -1,6 +1,8 @@
 """What happens in a worker process of the train stage: seeds trained one after the other, TensorFlow on one thread."""
 
 import dataclasses
+import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from ddpg.training import EpisodeRecord
 
 
+MAX_CHECKPOINT_SHARE = 0.02
+"""Of the time of training."""
+
+
 class SeedTask(NamedTuple):
     """A seed to be trained."""
 
@@ -27,8 +33,12 @@ class SeedTask(NamedTuple):
 
 def prepare() -> None:
     """Loads TensorFlow."""
+    # Keras imports scikit-learn where it is installed, for wrappers that nothing here uses: a fifth of the time.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]
     with silent_stderr():
+        import keras  # noqa: F401
         import tensorflow as tf
+    del sys.modules["sklearn"]
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -46,15 +56,16 @@ def train_seed(task: SeedTask, send: Send) -> None:
     params = task.params
     with make(params.environment.id, params.environment.kwargs) as env:
         agent = _agent(task, env, send)
+        checkpoints = _Checkpoints(agent, task, send)
         for record in agent.records:
             send((record._asdict(), _networks(agent.history, record)))
         # A mapping: to unpickle a record, the parent would have to load TensorFlow.
         for record in train(agent, params.train) if agent.progress is None else continue_training(agent):
             send((record._asdict(), _networks(agent.history, record)))
-            if params.train.checkpoint_every and record.episode % params.train.checkpoint_every == 0:
-                _save(agent, task, send)
+            if checkpoints.are_due_after(record.episode):
+                checkpoints.save()
     # So that the seed is not trained again if another fails.
-    _save(agent, task, send)
+    checkpoints.save()
     folder = results.seed_folder(task.seed)
     agent.save(folder / "best", best=True)
     agent.save(folder / "final")
@@ -83,12 +94,29 @@ def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
     return DDPG(env, params.agent, seed=seed)
 
 
-def _save(agent: "DDPG", task: SeedTask, send: Send) -> None:
-    if task.checkpoints is not None:
+class _Checkpoints:
+    """Written after every few episodes, or more where episodes are so short that it would cost a share of the time."""
+
+    def __init__(self, agent: "DDPG", task: SeedTask, send: Send) -> None:
+        self.agent = agent
+        self.task = task
+        self.send = send
+        self.next_at = 0.0
+
+    def are_due_after(self, episode: int) -> bool:
+        every = self.task.params.train.checkpoint_every
+        return bool(every) and episode % every == 0 and time.monotonic() >= self.next_at
+
+    def save(self) -> None:
+        if self.task.checkpoints is None:
+            return
+        started = time.monotonic()
         try:
-            agent.save_checkpoint(task.checkpoints)
+            self.agent.save_checkpoint(self.task.checkpoints)
         except OSError as error:
-            send(f"warning: no checkpoint was written ({error})")
+            self.send(f"warning: no checkpoint was written ({error})")
+        ended = time.monotonic()
+        self.next_at = ended + (ended - started) / MAX_CHECKPOINT_SHARE
 
 
 def _networks(history: "TrainingHistory", record: "EpisodeRecord") -> "TrainingHistory":

@@ -20,6 +20,7 @@ from typing import Any
 
 ATTEMPTS = 2
 _GRACE_SECONDS = 1.0
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 Send = Callable[[Any], None]
 Prepare = Callable[[], None]
@@ -92,8 +93,9 @@ def run(
             idle = [worker for worker in workers if worker.task is None]
             while waiting and (idle or len(workers) < n_workers):
                 if not idle:
-                    idle.append(_start(prepare, perform, hopeless))
-                    workers.append(idle[-1])
+                    with _signals_held():
+                        workers.append(_start(prepare, perform, hopeless))
+                    idle.append(workers[-1])
                 worker = idle.pop()
                 worker.task = waiting.popleft()
                 attempts[worker.task] += 1
@@ -108,8 +110,8 @@ def run(
                     continue
                 worker.task = None
                 if kind == "failed":
-                    workers.remove(worker)
                     _end([worker])
+                    workers.remove(worker)
                     cause, details, is_hopeless = content
                     if is_hopeless or attempts[name] == ATTEMPTS:
                         raise TaskError(name, cause, details, attempts[name])
@@ -129,24 +131,29 @@ def _start(prepare: Prepare, perform: Perform, hopeless: tuple[type[Exception], 
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, prepare, perform, hopeless), daemon=True)
-    with _interrupts_held():
-        process.start()
+    process.start()
     theirs.close()  # so that the pipe ends with the process
     return _Worker(process, pipe)
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Keeps Ctrl-C from a process that starts, and so has no way yet to ignore it."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # it would unblock interrupts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held() -> Iterator[None]:
+    """Puts off what signals do while a process starts: until it is listed, nobody would end it.
+
+    The process inherits that interrupts are blocked, as it has no way yet to ignore them.
+    """
+    held: list[int] = []
+    resource_tracker.ensure_running()  # which would unblock them
+    handlers = {each: signal.signal(each, lambda number, _: held.append(number)) for each in _ENDING}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def _end(workers: list[_Worker]) -> None:

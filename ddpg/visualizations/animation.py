@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
+from ddpg.files import replacing
 from ddpg.history import TrainingHistory
 from ddpg.visualizations.player import Html, embed_player, embed_video, encode_png
 from ddpg.visualizations.segments import draw_segments
@@ -22,7 +23,6 @@ from ddpg.visualizations.video import (
     choose_gif_frames,
     encode_mp4,
     join_mp4,
-    replacing,
     save_gif,
     shrink,
 )

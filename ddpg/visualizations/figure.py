@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ddpg.visualizations.video import replacing
+from ddpg.files import replacing
 
 # Without dates and versions; what is `None` is left out.
 _METADATA = {".png": {"Software": None}, ".svg": {"Creator": None, "Date": None}}

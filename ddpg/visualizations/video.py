@@ -2,9 +2,7 @@
 
 import io
 import math
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +13,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
+
+from ddpg.files import replacing
 
 Frame = NDArray[np.uint8]
 """Shape (height, width, 3): red, green and blue; or (height, width, 4), with an alpha that is ignored."""
@@ -28,17 +28,6 @@ _LIMITED_RANGE = 1
 _GIF_COLOURS = 255
 # Browsers slow down gifs with a shorter delay.
 _SHORTEST_GIF_DELAY = 0.02
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds and vanishes when it fails."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_video(frames: Iterable[Frame], path: Path, fps: float) -> None:

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from ddpg.history import TrainingHistory
 from pipeline.lineage import project_root, run_git
-from pipeline.results import read_json
+from pipeline.results import median_seed, read_table
 from pipeline.revisions import Revision, RevisionError, RevisionResults
 
 TABLES = (
@@ -72,17 +72,18 @@ class Result:
     @cached_property
     def training(self) -> pd.DataFrame:
         """A row per seed and training episode."""
-        return pd.read_csv(self.folder / "results/train/episodes.csv")
+        return read_table(self.folder / "results/train/episodes.csv", ["seed", "episode"])
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """A row per seed, policy and evaluation episode."""
-        return pd.read_csv(self.folder / "results/evaluate/episodes.csv")
+        return read_table(self.folder / "results/evaluate/episodes.csv", ["seed", "policy", "episode", "return"])
 
     @cached_property
     def seeds(self) -> pd.DataFrame:
         """A row per seed, in their order."""
-        return pd.read_csv(self.folder / "results/evaluate/seeds.csv").sort_values("seed", ignore_index=True)
+        table = read_table(self.folder / "results/evaluate/seeds.csv", ["seed", "best_return"])
+        return table.sort_values("seed", ignore_index=True)
 
     @cached_property
     def history(self) -> TrainingHistory | None:
@@ -104,4 +105,4 @@ class Result:
     @property
     def median_seed(self) -> int:
         """The seed whose pictures are shown."""
-        return int(read_json(self.folder / "results/evaluate/metrics.json")["median_seed"])
+        return median_seed(self.folder / "results/evaluate/metrics.json")

@@ -1,3 +1,5 @@
+import re
+
 import av
 import gymnasium as gym
 import numpy as np
@@ -7,6 +9,7 @@ from PIL import Image
 
 from ddpg import DDPG
 from ddpg.config import GridConfig
+from ddpg.files import DamagedFileError
 from ddpg.history import save_episodes
 from ddpg.seeding import Stream, episode_seed
 from pipeline import results
@@ -87,3 +90,31 @@ def test_says_which_stage_is_missing(tmp_path, monkeypatch):
     with pytest.raises(MissingResultError, match="expected from the evaluate stage"):
         animate(params())
     assert not results.ANIMATE.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("evaluate/metrics.json", b"{", "expected JSON"),
+        ("evaluate/metrics.json", b"\xff", "expected JSON"),
+        ("evaluate/metrics.json", b"[]", "expected a whole number as median_seed, received None"),
+        ("train/episodes.csv", b"", "expected a table"),
+        ("train/episodes.csv", b"seed,episode\n2,1\n", "found no test_return, validation_return, training_return"),
+        ("train/seeds/2/history.npz", b"PK", "expected arrays"),
+        ("train/seeds/2/history.npz", None, "expected arrays"),
+        ("evaluate/trajectories.npz", b"", "expected arrays"),
+        ("evaluate/trajectories.npz", None, "expected arrays"),
+        ("evaluate/policy/config.json", b"{}", "expected a saved agent's description"),
+        ("evaluate/policy/critic.weights.h5", None, "expected the weights of the configured critic"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(evaluated, file, content, expected):
+    path = results.RESULTS / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is None else content)
+    with pytest.raises(DamagedFileError, match=rf"^results/{re.escape(file)}: .*{re.escape(expected)}"):
+        animate(params())
+
+
+def test_a_recording_of_another_policy_is_refused_by_name(evaluated):
+    with pytest.raises(DamagedFileError, match=r"^results/evaluate/trajectories\.npz: "):
+        animate(params(evaluate={"seed": 5}))

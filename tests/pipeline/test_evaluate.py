@@ -1,4 +1,5 @@
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,6 +7,8 @@ import pandas as pd
 import pytest
 
 from ddpg.config import AgentConfig
+from ddpg.environment import UnsuitableEnvironmentError
+from ddpg.files import DamagedFileError
 from ddpg.history import load_episodes
 from ddpg.learner import Learner
 from ddpg.policy import Description, Policy, write_description
@@ -15,6 +18,7 @@ from pipeline.evaluate import evaluate, median_seed, seeds_table, selection_scor
 from pipeline.results import MissingResultError
 from tests.pipeline.small import params
 
+OBSERVATIONS = BoxScaler(np.float32([-1.2, -0.07]), np.float32([0.6, 0.07]))
 TRAINING = pd.DataFrame(
     {
         "seed": np.repeat([2, 3], 3),
@@ -40,7 +44,7 @@ def trained(tmp_path, monkeypatch):
             folder = results.seed_folder(seed) / name
             folder.mkdir(parents=True)
             Learner(2, 1, config, np.random.default_rng(10 * seed + i)).save_weights(folder)
-            write_description(folder, Description(config, BoxScaler([-1.2, -0.07], [0.6, 0.07]), BoxScaler([-1], [1])))
+            write_description(folder, Description(config, OBSERVATIONS, BoxScaler([-1], [1])))
     TRAINING.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
     return recorded
 
@@ -136,3 +140,31 @@ def test_metrics_respect_seeds_that_never_solved():
     assert metrics["environment_steps_to_solve_median"] is None
     assert metrics["best"]["return_iqm_low"] <= metrics["best"]["return_iqm"] <= metrics["best"]["return_iqm_high"]
     assert "solved_share" not in summarize(params(), seeds, None)["best"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("episodes.csv", b"", "expected a table"),
+        ("episodes.csv", b"\xff\xfe", "expected a table"),
+        ("episodes.csv", b"seed,episode\n1,1\n", "found no environment_steps"),
+        ("episodes.csv", TRAINING.head(0).to_csv(index=False).encode(), "found no row"),
+        ("seeds/3/final/config.json", b"[]", "expected a saved agent's description"),
+        ("seeds/3/final/config.json", b'{"format": 0}', "expected format"),
+        ("seeds/3/final/actor.weights.h5", b"", "expected the weights of the configured actor"),
+        ("seeds/3/final/actor.weights.h5", None, "expected the weights of the configured actor"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name_and_the_old_results_stay(trained, file, content, expected):
+    evaluate(params())
+    kept = {path: path.read_bytes() for path in results.EVALUATE.rglob("*") if path.is_file()}
+    path = results.TRAIN / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is None else content)
+    with pytest.raises(DamagedFileError, match=rf"^results/train/{re.escape(file)}: .*{re.escape(expected)}"):
+        evaluate(params())
+    assert {path: path.read_bytes() for path in results.EVALUATE.rglob("*") if path.is_file()} == kept
+
+
+def test_policies_of_another_environment_are_refused_by_name(trained):
+    with pytest.raises(UnsuitableEnvironmentError, match=r"^results/train/seeds/2/best: expected an environment whose"):
+        evaluate(params(environment={"id": "Pendulum-v1"}))

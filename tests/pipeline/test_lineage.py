@@ -73,7 +73,7 @@ def test_the_config_hash_changes_with_what_determines_learning_only(laboratory: 
     params = laboratory.params
     before = config_hash(params)
     params["seeds"] = [9]
-    params["train"]["workers"] = 7
+    params["train"] |= {"workers": 7, "checkpoint_every": 3}
     params["evaluate"]["n_episodes"] = 7
     assert config_hash(params) == before
     params["agent"]["lr_actor"] = 0.5

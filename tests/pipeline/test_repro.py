@@ -28,7 +28,7 @@ def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_res
     assert stages_run(run(project, "dvc", "repro")) == ()
     assert run(project, "dvc", "status").strip() == "Data and pipelines are up to date."
 
-    write_params(project, train={"workers": 1})
+    write_params(project, train={"workers": 1, "checkpoint_every": 1})
     assert stages_run(run(project, "dvc", "repro")) == ()
     write_params(project, animate={"fps": 7})
     assert stages_run(run(project, "dvc", "repro")) == ("animate",)

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from ddpg.finite import NotFiniteError
 from pipeline import stage
 from pipeline.results import MissingResultError
+from pipeline.stage import StageError
 from tests.pipeline.small import write_params
 
 
@@ -32,6 +34,14 @@ def missing():
     raise MissingResultError("results/train/seeds: expected from the train stage")
 
 
+def fail():
+    raise StageError("train: seed 7 failed twice", "Traceback: elsewhere\n")
+
+
+def diverge():
+    raise NotFiniteError("an evaluation episode: expected a finite action")
+
+
 def interrupt():
     raise KeyboardInterrupt
 
@@ -40,6 +50,10 @@ def test_statuses(project, capsys):
     assert status(lambda: None) == 0
     assert status(missing) == 2
     assert "expected from the train stage" in capsys.readouterr().err
+    assert status(fail) == 1
+    assert capsys.readouterr().err == "Traceback: elsewhere\ntrain: seed 7 failed twice\n"
+    assert status(diverge) == 1
+    assert capsys.readouterr().err == "train: an evaluation episode: expected a finite action\n"
     assert status(interrupt) == 130
     assert capsys.readouterr().err == "train: interrupted\n"
 

@@ -1,8 +1,12 @@
 """Episodes in a real MLflow store while training runs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from pipeline.tracking import LiveTraining, live
+from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import train_live, wait_until
 
@@ -59,3 +63,21 @@ def test_a_training_that_ends_by_an_exception_closes_its_runs(
     assert [run.info.status for run in (parent, *children.values())] == [status] * 4
     assert children[1].data.metrics["train/agent_steps"] == 200
     assert not any(name.startswith("digest.") for name in parent.data.tags)
+
+
+def test_requests_do_not_grow_with_the_episodes(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[str] = []
+    add_metrics = store_module.Store.add_metrics
+
+    def counted(self: store_module.Store, run: str, metrics: Sequence[Any]) -> None:
+        requests.append(run)
+        add_metrics(self, run, metrics)
+
+    monkeypatch.setattr(store_module.Store, "add_metrics", counted)
+    train_live(laboratory)
+    (parent,) = store.parents()
+    for child in store.children(parent).values():
+        # One while the thread opened the runs, one for the episodes since, and one more where the file had others.
+        assert 1 <= requests.count(child.info.run_id) <= 3 < laboratory.n_episodes

@@ -1,0 +1,140 @@
+"""What the benchmarks share: measurements in processes of their own, taking turns, and how they are told."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.runtime import ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).parent / "results"
+
+ONE_THREAD = {
+    **ENVIRONMENT,
+    "JAX_PLATFORMS": "cpu",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
+"""Environment variables that hold NumPy, TensorFlow, PyTorch and JAX to one thread."""
+
+# The networks and settings of the README; what a peer does not have, it does without.
+README = {
+    "ou_mu": 0,
+    "ou_theta": 0.05,
+    "ou_sigma": 0.25,
+    "discount_factor": 0.999,
+    "replay_buffer_size": 10000,
+    "replay_batch_size": 1024,
+    "tau_actor": 0.3,
+    "tau_critic": 0.1,
+    "relu_alpha_actor": 0.01,
+    "relu_alpha_critic": 0.01,
+    "lr_actor": 0.0001,
+    "lr_critic": 0.005,
+    "activation_fn_actor": "tanh",
+    "l2_reg_actor": 0.01,
+    "l2_reg_critic": 0.01,
+    "bn_momentum_actor": 0,
+    "bn_momentum_critic": 0.7,
+    "hidden_layer_sizes_actor": [16, 32, 16],
+    "hidden_layer_sizes_critic": [[16, 32], [16, 32]],
+}
+
+
+def measure(script: str, *arguments: Any, environment: Mapping[str, str] = ONE_THREAD) -> Any:
+    """Runs `script --measure ARGUMENTS` in a process of its own; returns what its last line says as JSON."""
+    done = subprocess.run(
+        [sys.executable, script, "--measure", *(json.dumps(each) for each in arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    if done.returncode:
+        raise RuntimeError(f"{Path(script).name} --measure {arguments} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer(measurement: Callable[..., Any]) -> bool:
+    """In a process that `measure` started: prints what it asked for. Says whether this is one."""
+    if sys.argv[1:2] != ["--measure"]:
+        return False
+    print("\n" + json.dumps(measurement(*(json.loads(each) for each in sys.argv[2:]))))
+    return True
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, in MB."""
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def one_thread() -> None:
+    """Loads TensorFlow, held to one thread as in the train stage, and without JAX, which it would load here with it."""
+    sys.modules.setdefault("jax", None)  # type: ignore[arg-type]
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def spread(values: Iterable[float]) -> dict[str, float]:
+    """Median, lowest and highest."""
+    values = sorted(values)
+    return {"median": statistics.median(values), "lowest": values[0], "highest": values[-1]}
+
+
+def shown(spread: Mapping[str, float], digits: int = 2) -> str:
+    """`median [lowest, highest]`."""
+    return "{median:.{d}f} [{lowest:.{d}f}, {highest:.{d}f}]".format(**spread, d=digits)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a Markdown table; all columns but the first are aligned to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    print("\n".join(f"| {' | '.join(line)} |" for line in lines), flush=True)
+
+
+def write(script: str, packages: Sequence[str], results: Any) -> None:
+    """Writes `results/SCRIPT.json`, with the commit, the machine and these packages' versions, and prints those."""
+    machine = {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    document = {
+        "commit": commit(),
+        "machine": machine,
+        "versions": {"python": platform.python_version(), **versions},
+        "results": results,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{Path(script).stem}.json"
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    print(
+        f"\nCommit {document['commit']}; {machine['processor']}, {machine['cores']} cores, {machine['system']}; ",
+        end="",
+    )
+    print(", ".join(f"{name} {version}" for name, version in document["versions"].items()), flush=True)
+
+
+def commit() -> str:
+    """The commit that is measured, with `-dirty` where its files are edited."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--exclude=*", "--dirty"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def processor() -> str:
+    """The processor's name as Linux tells it, else its architecture."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,3 @@
+"""Fixtures of the tests with faults."""
+
+from tests.pipeline.conftest import migrated_store  # noqa: F401

@@ -1,0 +1,89 @@
+"""What a training and a command cost, counted: no test can time anything on a shared machine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = sorted(
+    path.stem for path in (ROOT / "pipeline").glob("*.py") if '__name__ == "__main__"' in path.read_text()
+)
+HYPERPARAMETERS = {
+    "replay_batch_size": 16,
+    "learning_starts": 20,
+    "hidden_layer_sizes_actor": (5,),
+    "hidden_layer_sizes_critic": ((5,), (5,)),
+}
+HEAVY = ("tensorflow", "keras", "sklearn", "mlflow")
+
+
+@pytest.fixture
+def env():
+    return gym.make("Pendulum-v1", max_episode_steps=30)
+
+
+def train(agent, n_episodes, **settings):
+    return agent.train_n_episodes(n_episodes, run_tests=False, n_validation_episodes=0, **settings)
+
+
+def test_each_function_is_traced_once_for_all_learners_of_a_configuration(env):
+    from ddpg.agent import DDPG
+
+    agents = [DDPG(env, seed=seed, **HYPERPARAMETERS) for seed in (1, 2, 3)]
+    rule = agents[0].learner.rule
+    for agent in agents:
+        assert agent.learner.rule is rule
+        train(agent, 2, gen_q_a_frames_every_n_steps=10)
+        assert agent.n_updates == 40
+        assert len(agent.history.snapshots) == 6
+    assert rule._update.experimental_get_tracing_count() == 1
+    assert rule.evaluate_grid.experimental_get_tracing_count() == 1
+
+
+def test_an_agent_step_runs_one_operation_of_tensorflow_and_a_snapshot_one_more(env, monkeypatch):
+    from tensorflow.python import pywrap_tfe
+    from tensorflow.python.eager import execute
+
+    from ddpg.agent import DDPG
+
+    agent = DDPG(env, seed=1, **HYPERPARAMETERS)
+    train(agent, 1, gen_q_a_frames_every_n_steps=10)  # traces both functions
+    operations = []
+
+    def count(module, name):
+        run = getattr(module, name)
+
+        def counted(*arguments, **options):
+            operations.append(name)
+            return run(*arguments, **options)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(execute, "execute")  # compiled functions
+    count(pywrap_tfe, "TFE_Py_FastPathExecute")  # single operations
+    train(agent, 1, gen_q_a_frames_every_n_steps=10)
+    assert operations == ["execute"] * (30 + 3)
+
+
+def test_no_commands_help_loads_tensorflow_or_mlflow():
+    assert {"train", "evaluate", "animate", "compare", "log", "show", "summary", "sync", "ui"} <= set(COMMANDS)
+    script = f"""
+import contextlib, io, runpy, sys
+for command in {COMMANDS}:
+    sys.argv = [command, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        runpy.run_module("pipeline." + command, run_name="__main__")
+    assert "usage" in out.getvalue(), command
+"""
+    assert loaded(script) == []
+
+
+def loaded(script):
+    """Which of the heavy packages a script loads."""
+    script += f"\nimport json, sys; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
