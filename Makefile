@@ -23,10 +23,11 @@ test: $(INSTALLED) ## Run all tests, with a browser too if apt can give it
 	tests/browser/install
 	pytest --numprocesses 2
 
-check: $(INSTALLED) ## Check format, style and types
+check: $(INSTALLED) ## Check format, style and types, and audit dependencies for known vulnerabilities
 	ruff format --check .
 	ruff check .
 	mypy
+	python .ci/audit.py requirements.lock
 
 format: $(INSTALLED) ## Format the code and mend what can be mended
 	ruff format .

@@ -1,7 +1,6 @@
 """The train stage: an agent for each seed, side by side, into `results/train/`."""
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -61,11 +60,15 @@ def train_seeds(
     Raises:
         StageError: A seed's environment raised or its process died, twice, or its training diverged.
     """
+    # A quarter of a second that other uses of this module do not need.
+    import joblib  # type: ignore[import-untyped]
+
     tasks = {
         seed: train_worker.SeedTask(params, seed, None if folder is None else folder / str(seed))
         for seed in params.seeds
     }
-    n_workers = min(params.train.workers or os.cpu_count() or 1, len(tasks))
+    # Not os.cpu_count(), which also counts cores that an affinity or a container keeps from this process.
+    n_workers = min(params.train.workers or joblib.cpu_count(), len(tasks))
     last_episodes = dict.fromkeys(tasks, 0)
 
     def try_again(seed: int, cause: str) -> None:

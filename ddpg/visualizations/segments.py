@@ -1,18 +1,17 @@
 """Draws the frames of a training in segments, which several processes share."""
 
-import os
-import pickle
 import tempfile
+import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tqdm import tqdm
 
-from ddpg.history import Snapshot, TrainingHistory
+from ddpg.history import Snapshot, TrainingHistory, save_arrays
 from ddpg.visualizations.training_picture import ColourScaleOf, TrainingPicture
 from ddpg.visualizations.video import FRAMES_PER_SEGMENT, Frame
 
@@ -43,7 +42,7 @@ def draw_segments(
             by its name.
         size: Width and height of the frames.
         colour_scale: As `TrainingPicture` says.
-        n_processes: `None`: one per core if there are many frames, else this one alone.
+        n_processes: `None`: one per core that this process may use if there are many frames, else this one alone.
         name: What the bar shows.
 
     Yields:
@@ -56,15 +55,14 @@ def draw_segments(
     if n_processes is not None and n_processes < 1:
         raise ValueError(f"n_processes: expected at least 1, received {n_processes}")
     if n_processes is None:
-        n_processes = os.cpu_count() or 1 if len(snapshots) >= _MANY_FRAMES else 1
+        n_processes = _usable_cores() if len(snapshots) >= _MANY_FRAMES else 1
     starts = range(0, len(snapshots), FRAMES_PER_SEGMENT)
     segments = [snapshots[start : start + FRAMES_PER_SEGMENT] for start in starts]
-    arguments = history, size, colour_scale
     n_processes = min(n_processes, len(segments))
     results = (
-        _draw_here(arguments, segments, finish)
+        _draw_here(TrainingPicture(history, size, colour_scale), segments, finish)
         if n_processes == 1
-        else _draw_in_processes(arguments, segments, finish, n_processes)
+        else _draw_in_processes(history, (size, colour_scale), segments, finish, n_processes)
     )
     with closing(results), tqdm(total=len(snapshots), desc=name, unit="frame", disable=None) as bar:
         for segment, result in zip(segments, results, strict=True):
@@ -72,32 +70,39 @@ def draw_segments(
             bar.update(len(segment))
 
 
+def _usable_cores() -> int:
+    # A quarter of a second that few frames do not need.
+    import joblib  # type: ignore[import-untyped]
+
+    # os.cpu_count() also counts cores that an affinity or a container keeps from this process.
+    return int(joblib.cpu_count())
+
+
 def _draw_here(
-    arguments: tuple[Any, ...],
+    picture: TrainingPicture,
     segments: Iterable[Sequence[Snapshot]],
     finish: Callable[[Iterator[Frame]], Result],
 ) -> Generator[Result, None, None]:
-    picture = TrainingPicture(*arguments)
     for segment in segments:
         yield finish(map(picture.draw, segment))
 
 
 def _draw_in_processes(
-    arguments: tuple[Any, ...],
+    history: TrainingHistory,
+    layout: tuple[tuple[int, int], ColourScaleOf],
     segments: Iterable[Sequence[Snapshot]],
     finish: Callable[[Iterator[Frame]], Result],
     n_processes: int,
 ) -> Generator[Result, None, None]:
-    # A quarter of a second that one process alone does not need.
-    import joblib  # type: ignore[import-untyped]
+    import joblib
 
     with tempfile.TemporaryDirectory() as folder, _explained():
-        file = Path(folder) / "arguments"
-        file.write_bytes(pickle.dumps(arguments))
+        file = Path(folder) / "history.npz"
+        save_arrays(file, history.to_arrays(), zipfile.ZIP_STORED)
         # More threads than processes would only be in each other's way.
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             parallel = joblib.Parallel(n_processes, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1)
-            tasks = (joblib.delayed(_draw_there)(file, segment, finish) for segment in segments)
+            tasks = (joblib.delayed(_draw_there)(file, layout, segment, finish) for segment in segments)
             with closing(parallel(tasks)) as results:
                 yield from results
 
@@ -112,12 +117,17 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def _draw_there(file: Path, segment: Sequence[Snapshot], finish: Callable[[Iterator[Frame]], Result]) -> Result:
-    return finish(map(_picture(file).draw, segment))
+def _draw_there(
+    file: Path,
+    layout: tuple[tuple[int, int], ColourScaleOf],
+    segment: Sequence[Snapshot],
+    finish: Callable[[Iterator[Frame]], Result],
+) -> Result:
+    return finish(map(_picture(file, *layout).draw, segment))
 
 
 @cache
-def _picture(file: Path) -> TrainingPicture:
+def _picture(file: Path, size: tuple[int, int], colour_scale: ColourScaleOf) -> TrainingPicture:
     """The picture of this process: it takes longer to lay out than to draw."""
     _picture.cache_clear()
-    return TrainingPicture(*pickle.loads(file.read_bytes()))
+    return TrainingPicture(TrainingHistory.load(file), size, colour_scale)

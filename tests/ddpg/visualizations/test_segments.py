@@ -13,6 +13,7 @@ from ddpg.visualizations.training_picture import TrainingPicture
 from ddpg.visualizations.video import FRAMES_PER_SEGMENT, Frame
 
 SIZE = 320, 180
+N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 @pytest.fixture
@@ -82,3 +83,16 @@ def test_a_failure_in_a_process_is_raised_here(many: TrainingHistory) -> None:
         draw(many, fail, 2)
     with pytest.raises(RuntimeError, match=r"a process that draws the animation died.*smaller n_processes"):
         draw(many, end_itself, 2)
+
+
+@pytest.mark.skipif(N_CORES < 2, reason="needs two cores on a system with affinities")
+def test_cores_that_this_process_may_not_use_are_not_counted(
+    many: TrainingHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddpg.visualizations.segments._MANY_FRAMES", 1)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert set(draw(many, process_ids, None)) == {os.getpid()}
+    finally:
+        os.sched_setaffinity(0, cores)
