@@ -1,3 +1,3 @@
 """Fixtures of the tests with faults."""
 
-from tests.pipeline.conftest import migrated_store  # noqa: F401
+from tests.pipeline.conftest import laboratory, migrated_store, store  # noqa: F401
