@@ -96,6 +96,14 @@ def test_each_such_way_would_be_found(source: str) -> None:
     assert len(faults(source)) == 1, faults(source)
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_texts_have_an_encoding_that_no_locale_decides(file: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    for call in calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("read_text", "write_text"):
+            assert "encoding" in {keyword.arg for keyword in call.keywords}, f"{file}:{call.lineno}"
+
+
 def test_templates_switch_no_escaping_off() -> None:
     templates = sorted((ROOT / "pipeline/report/templates").glob("*.html"))
     assert templates

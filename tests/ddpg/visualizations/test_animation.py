@@ -191,7 +191,7 @@ def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
-        while process.poll() is None and not list(tmp_path.glob(".training.mp4.*")):
+        while process.poll() is None and not list(tmp_path.glob(".*.training.mp4")):
             time.sleep(0.05)
         time.sleep(2)
         # As a terminal does: to the whole group.
