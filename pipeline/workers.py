@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 ATTEMPTS = 2
+PROCESS_NAME = "worker"
 _GRACE_SECONDS = 1.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -130,7 +131,7 @@ def _ready(workers: list[_Worker]) -> list[_Worker]:
 def _start(prepare: Prepare, perform: Perform, hopeless: tuple[type[Exception], ...]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, prepare, perform, hopeless), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, prepare, perform, hopeless), daemon=True, name=PROCESS_NAME)
     process.start()
     theirs.close()  # so that the pipe ends with the process
     return _Worker(process, pipe)

@@ -1,9 +1,17 @@
 """Tasks for `pipeline.workers`, whose processes import them."""
 
+import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
+
+from pipeline.workers import PROCESS_NAME
+
+
+def living():
+    """The workers of this process; others, such as idle ones of joblib's, are left out."""
+    return [process for process in multiprocessing.active_children() if process.name == PROCESS_NAME]
 
 
 def prepare():

@@ -1,5 +1,4 @@
 import json
-import multiprocessing
 import sys
 
 import numpy as np
@@ -12,6 +11,7 @@ from pipeline import results
 from pipeline.stage import StageError
 from pipeline.train import in_order_of, summarize, train, train_seeds, warnings_about
 from tests.pipeline.small import params
+from tests.pipeline.tasks import living
 
 
 class Untracked:
@@ -109,7 +109,7 @@ def test_an_environment_that_raises_twice_ends_the_stage_with_the_seeds_name_and
     )
     assert Untracked.last.error is StageError
     assert Untracked.last.episodes == [(7, 1)]
-    assert not multiprocessing.active_children()
+    assert not living()
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def test_a_seed_whose_worker_is_killed_goes_on_from_its_checkpoint_once(project,
     for kills in (1, 2):
         for _ in range(3):
             episodes.append(next(records)[1]["episode"])
-        for process in multiprocessing.active_children():
+        for process in living():
             process.kill()
         if kills == 1:
             while episodes[-1] < 20:  # beyond what its pipe held
@@ -143,7 +143,7 @@ def test_a_seed_whose_worker_is_killed_goes_on_from_its_checkpoint_once(project,
 def test_giving_up_ends_the_workers(project):
     records = train_seeds(params(seeds=[7], train={"workers": 1, "n_episodes": 3000}))
     next(records)
-    processes = multiprocessing.active_children()
+    processes = living()
     assert processes
     records.close()
     for process in processes:

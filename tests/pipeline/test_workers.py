@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import pytest
 from pipeline.workers import TaskError, run
 from tests.pipeline import tasks
 from tests.pipeline.small import ROOT
+from tests.pipeline.tasks import living
 
 
 def start(folder, *whats, n_workers=1, prepare=tasks.prepare):
@@ -32,15 +32,15 @@ def test_one_process_does_tasks_in_turn(tmp_path):
     messages = list(start(tmp_path, "", "", "")[0])
     assert [(name, text) for name, text in messages if text == "done"] == [(0, "done"), (1, "done"), (2, "done")]
     assert len({pid for _, pid in messages if pid != "done"}) == 1
-    assert not multiprocessing.active_children()
+    assert not living()
 
 
 def test_processes_work_side_by_side_and_no_more_than_there_are_tasks(tmp_path):
     messages, _ = start(tmp_path, "sleep", "sleep", n_workers=5)
     pids = [next(messages)[1], next(messages)[1]]
-    assert len(set(pids)) == len(multiprocessing.active_children()) == 2
+    assert len(set(pids)) == len(living()) == 2
     messages.close()
-    assert not multiprocessing.active_children()
+    assert not living()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_task_that_fails_again_ends_all(tmp_path, what, cause, attempts):
     assert ("in perform" in error.value.details) == (":" in cause)
     assert len(retried) == attempts - 1
     assert len(list((tmp_path / "0").iterdir())) == attempts
-    assert not multiprocessing.active_children()
+    assert not living()
 
 
 def test_a_process_that_cannot_prepare_is_named(tmp_path):
@@ -93,7 +93,7 @@ def test_processes_that_do_not_listen_are_ended_all_the_same(tmp_path):
     started = time.monotonic()
     messages.close()
     assert time.monotonic() - started < 2
-    assert not multiprocessing.active_children()
+    assert not living()
 
 
 ORPHANS = """
