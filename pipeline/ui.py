@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.ui", description="Serve the MLflow UI on the project's store, on localhost."
     )
-    parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: 5000)")
+    parser.add_argument("--port", type=_port, default=5000, help="port to listen on (default: 5000)")
     port = parser.parse_args(arguments).port
     uri = tracking_uri()
     if uri.startswith("http"):
@@ -34,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     # In this process's place: so a signal reaches the server, which ends its worker.
     os.execve(sys.executable, command, environment)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, received {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":
