@@ -145,7 +145,12 @@ def run_git(folder: Path, *arguments: str, text: str | None = None) -> str | Non
     """
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=folder, input=(text or "").encode(), capture_output=True, check=False
+            # Signatures would stand among what is asked for.
+            ["git", "-c", "log.showSignature=false", *arguments],
+            cwd=folder,
+            input=(text or "").encode(),
+            capture_output=True,
+            check=False,
         )
     except FileNotFoundError:  # no git on this machine
         return None

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     runs = _Runs()
     try:
-        results = group_by_result([resolve(name) for name in options.revisions] or _everything())
+        results = group_by_result([_listed(name) for name in options.revisions] or _everything())
         found = runs.get()
         entries = [_entry(digests, group, found) for digests, group in results]
     except RevisionError as error:
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report("expected results in the workspace, a commit or an experiment, found none; run `dvc repro`", 1)
     # The workspace, which has no date, is the newest.
     entries.sort(key=lambda entry: entry.date or "later", reverse=True)
-    (options.print or _print_table)(mark_best(entries[: options.limit]))
+    (options.print or _print_table)(mark_best(entries)[: options.limit])
     return 0
 
 
@@ -153,6 +153,15 @@ class _Runs:
         return self._found
 
 
+def _listed(name: str) -> Revision:
+    revision = resolve(name)
+    if revision.kind == "run" and revision.commit is None:
+        raise RevisionError(
+            f"{name}: expected a run whose result a commit holds; `python -m pipeline.show {name}` shows it"
+        )
+    return revision
+
+
 def _everything() -> list[Revision]:
     return [Revision(WORKSPACE, None, "workspace"), *commits(), *experiments()]
 
@@ -161,7 +170,10 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
     # A commit says more than the experiment that it came from; the last is the oldest.
     first = max(group, key=lambda revision: (revision.kind == "commit", group.index(revision)))
     holding = [revision.commit for revision in group if revision.commit]
-    names = [*references("--points-at", holding), *(each.name for each in group if each.name != str(each.commit)[:7])]
+    names = [
+        *references("--points-at", holding),
+        *(each.name for each in group if not str(each.commit).startswith(each.name)),
+    ]
     name = str(first.commit)[:7] if first.kind == "commit" else first.name
     params = params_of_results({}, lock_of(first))
     best = _metrics(first).get("best", {}) if "evaluate" in digests else {}

@@ -197,7 +197,8 @@ def text_of(revision: Revision, path: str) -> str | None:
     if revision.commit:
         return run_git(project_root(), "cat-file", "blob", f"{revision.commit}:./{path}")
     file = project_root() / path
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    # An MLflow run of no commit has no file here.
+    return file.read_text(encoding="utf-8") if revision.kind == WORKSPACE and file.is_file() else None
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def page_of(results: RevisionResults) -> str:
         table=_rows(folder / "evaluate/seeds.csv") if metrics else [],
         films=list(films(folder)) if "animate" in results.stages else [],
         params={section: flatten({section: values}, ".") for section, values in results.params.items()},
-        recipe=[*([f"git checkout {results.revision.commit}"] if results.revision.commit else []), "make repro"],
+        recipe=_recipe(results.revision),
     )
 
 
@@ -127,9 +127,16 @@ def films(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 def _origin(revision: Revision) -> str:
     if revision.commit is None:
-        return "The workspace"
+        return f"MLflow run {revision.name}" if revision.kind == "run" else "The workspace"
     commit = f"commit {revision.commit[:10]}"
     return commit.capitalize() if revision.commit.startswith(revision.name) else f"{revision.name}, {commit}"
+
+
+def _recipe(revision: Revision) -> list[str]:
+    """Commands that make the result again; none for a run whose parameters no commit holds."""
+    if revision.commit is None:
+        return [] if revision.kind == "run" else ["make repro"]
+    return [f"git checkout {revision.commit}", "make repro"]
 
 
 def _reward_threshold(folder: Path) -> float | None:

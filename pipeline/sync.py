@@ -150,11 +150,12 @@ def _origin(revision: Revision) -> Origin | None:
     if revision.kind == "experiment":
         baseline = parent_of(revision)
         experiment = {"dvc.experiment": revision.name, **({"dvc.baseline": str(baseline.commit)} if baseline else {})}
-    head = Revision("HEAD", run_git(project, "rev-parse", "--verify", "--quiet", "HEAD"), "commit")
+    head = run_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
+    present = digests_by_commit([Revision("HEAD", head, "commit")]).get(head) if head else None
     return Origin(
         git=GitState(commit=revision.commit, remote=remote_address(project)),
         experiment=experiment,
-        is_current=digests_of(revision) == digests_of(head),
+        is_current=digests_of(revision) == present,
     )
 
 

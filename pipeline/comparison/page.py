@@ -96,7 +96,7 @@ def _scores(comparison: Comparison, index: int) -> Iterator[dict[str, Any]]:
             "change": _minus(show_change(difference)) if difference else "",
             "improvement": show_share(difference.improvement) if difference else "",
             "picture": charts.draw_intervals([(baseline, 0), (candidate, index)], difference),
-            "words": describe(difference, comparison) if difference else "",
+            "words": _sentence(describe(difference, comparison), comparison.candidate.name) if difference else "",
         }
 
 
@@ -171,3 +171,8 @@ def _beside(film: Path, videos: Path, name: str) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
+
+
+def _sentence(words: str, name: str) -> str:
+    """The words with a capital, but for a name that they begin with."""
+    return words if words.startswith(name) else words[:1].upper() + words[1:]

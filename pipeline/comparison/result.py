@@ -1,6 +1,5 @@
 """What a comparison reads of a revision."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,8 +98,11 @@ class Result:
     def pace(self, film: str) -> float:
         """Steps shown per second by a video of the animate stage: the environment's in a rollout, else the agent's."""
         settings = self.params.get("animate", {})
-        names = ("rollout_fps",) if film == "rollout" else ("fps", "every_n_steps")
-        return math.prod(float(settings.get(name, 1)) for name in names)
+        if film == "rollout":
+            return float(settings.get("rollout_fps", 1))
+        # There are no frames between snapshots.
+        every = max(settings.get("every_n_steps", 1), self.params["train"].get("gen_q_a_frames_every_n_steps", 1))
+        return float(settings.get("fps", 1) * every)
 
     @property
     def median_seed(self) -> int:

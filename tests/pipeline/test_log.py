@@ -10,10 +10,10 @@ import pytest
 
 from pipeline import log
 from pipeline.log import Entry, changed_params, main, mark_best
-from pipeline.revisions import WORKSPACE, Revision, results_of
+from pipeline.revisions import WORKSPACE, Revision, resolve, results_of
 from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
-from tests.pipeline.laboratory import Repository
+from tests.pipeline.laboratory import Repository, Store
 
 
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict]:
@@ -140,3 +140,27 @@ def test_each_environment_has_its_best() -> None:
 
     entries = [entry("A", 1.0), entry("A", 2.0), entry("B", -5.0), entry("B", None), entry("C", None)]
     assert [each.best for each in mark_best(entries)] == [False, True, True, False, False]
+
+
+def test_the_best_is_that_of_all_lines_also_of_those_not_shown(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.set_params(0.01)
+    repository.repro()
+    assert [entry["best"] for entry in listed(capsys, "--limit", "2")] == [False, True]
+    assert [entry["best"] for entry in listed(capsys, "--limit", "1")] == [False]
+
+
+def test_a_run_that_no_commit_holds_is_refused(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    with results_of(resolve("workspace")) as results:
+        record_missing(results.params, repository.results, results.stages)
+    (parent,) = Store(repository.folder / "mlflow.db").parents()
+    repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
+    assert main([parent.info.run_id]) == 2
+    assert "expected a run whose result a commit holds" in capsys.readouterr().err
+
+
+def test_signatures_that_git_shows_do_no_harm(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.run("git", "config", "log.showSignature", "true")
+    repository.run("git", "config", "core.abbrev", "12")
+    assert [entry["names"] for entry in listed(capsys)][-1] == []

@@ -1,8 +1,10 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from pipeline.show import key_figures, main
+from pipeline.revisions import Revision, resolve, results_of
+from pipeline.show import key_figures, main, page_of
 from tests.pipeline.small import write_params
 
 
@@ -59,3 +61,10 @@ def test_figures_leave_out_what_an_environment_without_threshold_has_not():
     figures = list(key_figures({"best": policies, "final": policies}))
     assert [label for label, *_ in figures] == ["Return, best policies", "Return, final policies", "Worst seed"]
     assert figures[0][1:] == (-150.0, "interquartile mean over seeds")
+
+
+def test_a_run_of_no_commit_is_not_called_the_workspace(project, monkeypatch):
+    with results_of(resolve("workspace")) as results:
+        page = page_of(replace(results, revision=Revision("0123abcd", None, "run")))
+    assert "MLflow run 0123abcd" in page
+    assert "To make it again" not in page

@@ -218,3 +218,9 @@ def test_experiments_of_the_queue_are_recorded_with_their_names(repository: Repo
     assert resolve(parent.info.run_id).commit == experiment.commit
     assert main(["--experiments", "high-rate"]) == 0
     assert len(recorded.parents()) == 1
+
+
+def test_a_branch_without_commits_keeps_no_other_from_being_recorded(repository: Repository) -> None:
+    repository.run("git", "checkout", "--quiet", "--orphan", "fresh")
+    assert main(["--all-commits"]) == 0
+    assert len(Store(repository.folder / "mlflow.db").parents()) == 2
