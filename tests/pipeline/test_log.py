@@ -151,7 +151,10 @@ def test_the_best_is_that_of_all_lines_also_of_those_not_shown(
     assert [entry["best"] for entry in listed(capsys, "--limit", "1")] == [False]
 
 
-def test_a_run_that_no_commit_holds_is_refused(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_no_commit_holds_is_refused(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
     with results_of(resolve("workspace")) as results:
         record_missing(results.params, repository.results, results.stages)
     (parent,) = Store(repository.folder / "mlflow.db").parents()
