@@ -126,11 +126,15 @@ def write(script: str, packages: Sequence[str], results: Any) -> None:
 
 
 def commit() -> str:
-    """The commit that is measured, with `-dirty` where its files are edited."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--exclude=*", "--dirty"], cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    return done.stdout.strip() or "unknown"
+    """The commit that is measured, with `-dirty` where its files are edited; the results that are written do not count."""
+    hash_ = _git("rev-parse", "--short", "HEAD")
+    edited = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)benchmarks/results")
+    return f"{hash_}{'-dirty' * bool(edited)}" if hash_ else "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def processor() -> str:
