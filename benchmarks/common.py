@@ -126,7 +126,7 @@ def write(script: str, packages: Sequence[str], results: Any) -> None:
 
 
 def commit() -> str:
-    """The commit that is measured, with `-dirty` where its files are edited; the results that are written do not count."""
+    """The commit that is measured, with `-dirty` where its files, but for these results, are edited."""
     hash_ = _git("rev-parse", "--short", "HEAD")
     edited = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)benchmarks/results")
     return f"{hash_}{'-dirty' * bool(edited)}" if hash_ else "unknown"
