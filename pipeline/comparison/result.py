@@ -101,7 +101,8 @@ class Result:
         if film == "rollout":
             return float(settings.get("rollout_fps", 1))
         # There are no frames between snapshots.
-        every = max(settings.get("every_n_steps", 1), self.params.get("train", {}).get("gen_q_a_frames_every_n_steps", 1))
+        snapshots = self.params.get("train", {}).get("gen_q_a_frames_every_n_steps", 1)
+        every = max(settings.get("every_n_steps", 1), snapshots)
         return float(settings.get("fps", 1) * every)
 
     @property
