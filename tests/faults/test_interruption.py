@@ -43,39 +43,48 @@ def run_to_the_end(project):
 
 
 def test_a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes(tmp_path, migrated_store, capsys):
-    plan = {"n_episodes": 40, "checkpoint_every": 2, "gen_q_a_frames_every_n_steps": 50}
+    plan = {"n_episodes": 150, "checkpoint_every": 2, "gen_q_a_frames_every_n_steps": 50}
     project = new_project(tmp_path / "project", migrated_store, train=plan)
-    run_to_the_end(project)
+    with Stage(project) as stage:
+        seconds_to_start = stage.wait_for(lambda: ".checkpoint" in tree(project))
+        seconds_to_train = stage.wait_for(lambda: stage.process.poll() is not None, 120)
     expected = results(project)
-    assert len(expected["episodes.csv"].splitlines()) == 1 + 2 * 40
+    assert len(expected["episodes.csv"].splitlines()) == 1 + 2 * 150
+    n_resumed = 0
     for attempt in range(TRIES):
         rng = random.Random(attempt)
         shutil.rmtree(project / "results" / "train")
-        victims = [kill_at_random(project, rng) for _ in range(KILLS)]
+        victims: list[str] = []
+        while len(victims) < KILLS:
+            victims += kill_at_random(project, rng, seconds_to_start, seconds_to_train)
         errors = run_to_the_end(project)
+        resumed = "taken up after episode" in errors
+        n_resumed += resumed
         with capsys.disabled():
-            resumed = "taken up after episode" in errors
             print(f"\ntraining {attempt + 1}: kill -9 of {', '.join(victims)}; resumed: {resumed}", end="")
         assert results(project) == expected
         assert not (project / ".checkpoints").exists()
+    assert n_resumed
 
 
-def kill_at_random(project, rng):
-    """Kills the stage, alone, with its workers, or after one of them; returns which."""
+def kill_at_random(project, rng, seconds_to_start, seconds_to_train):
+    """Kills the stage, alone, with its workers, or after one of them; returns which, or nothing if it had ended."""
     before = tree(project)
     with Stage(project) as stage:
-        if rng.random() < 0.8:
+        if rng.random() < 0.2:
+            time.sleep(rng.uniform(0, seconds_to_start))
+        else:
             stage.wait_for(lambda: saves_anew(project, before) or stage.process.poll() is not None, 120)
-        time.sleep(rng.uniform(0, 3))
+            time.sleep(rng.uniform(0, seconds_to_train / KILLS))
         victim = rng.choice(["stage", "group", "worker"]) if stage.workers() else "stage"
-        with contextlib.suppress(ProcessLookupError, IndexError):
-            if victim == "worker":
+        if victim == "worker":
+            with contextlib.suppress(ProcessLookupError, IndexError):
                 os.kill(rng.choice(stage.workers()), signal.SIGKILL)
-                time.sleep(rng.uniform(0, 1))
-            stage.end(signal.SIGKILL, whole_group=victim == "group")
-        stage.process.wait()
+            time.sleep(rng.uniform(0, 1))
+        stage.end(signal.SIGKILL, whole_group=victim == "group")
+        was_alive = stage.process.wait() == -signal.SIGKILL
         stage.wait_for(lambda: not stage.group(), 10)
-    return victim
+    return [victim] if was_alive else []
 
 
 def saves_anew(project, before):
