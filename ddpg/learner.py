@@ -75,6 +75,8 @@ class Learner:
         """Writes the networks, one `.weights.h5` each."""
         for name, model in self.networks().items():
             with replacing(folder / f"{name}.weights.h5") as temporary:
+                # Where the disk is full, HDF5 can crash the process: whether there is space is tried before.
+                temporary.write_bytes(bytes(_most_bytes(model)))
                 model.save_weights(temporary)
 
     def load_weights(self, folder: Path) -> None:
@@ -99,6 +101,11 @@ class Learner:
                 target_actor=flat_weights(models["target_actor"]), target_critic=flat_weights(models["target_critic"])
             )
         )
+
+
+def _most_bytes(model: keras.Model) -> int:
+    """An upper bound of the size of a file with the weights."""
+    return 65_536 + sum(variable.numpy().nbytes + 8_192 for variable in model.variables)
 
 
 def _assign(model: keras.Model, weights: NDArray[np.float32], statistics: Any) -> None:
