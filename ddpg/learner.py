@@ -105,7 +105,7 @@ class Learner:
 
 def _most_bytes(model: keras.Model) -> int:
     """An upper bound of the size of a file with the weights."""
-    return 65_536 + sum(variable.numpy().nbytes + 8_192 for variable in model.variables)
+    return 65_536 + sum(8_192 + 4 * int(np.prod(variable.shape)) for variable in model.variables)
 
 
 def _assign(model: keras.Model, weights: NDArray[np.float32], statistics: Any) -> None:

@@ -8,7 +8,7 @@ from pipeline.checkpoints import is_training
 from pipeline.lineage import STAGES, Origin, origin_of, stage_digest
 from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, reason, warn
 from pipeline.tracking.location import one_recording_at_a_time
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, held
 
 _FROM_FILES = "from files"
 """In place of a training's key, so that the run of a recording that was cut short can be found."""
@@ -65,12 +65,16 @@ def record_missing(
 def _record(
     store: Store, stage: str, results: Path, origin: Origin, timings: Mapping[str, float]
 ) -> tuple[str, tuple[str, ...]]:
-    """Record a stage in the newest run made from the same upstream files, or in a new one; say which and what."""
-    upstream = STAGES[: STAGES.index(stage)]
-    run = store.find(stage, {name: stage_digest(name, results) for name in (*upstream, stage)})
-    if run is not None and f"digest.{stage}" in run.data.tags:
+    """Record a stage, and those before it that are missing, in the run of the same files, or in a new one.
+
+    Returns:
+        The run, and the stages that were recorded.
+    """
+    digests = {name: stage_digest(name, results) for name in STAGES[: STAGES.index(stage) + 1]}
+    run = store.find(digests)
+    missing = tuple(name for name in digests if run is None or name not in held(run))
+    if run is not None and not missing:
         return run.info.run_id, ()
-    missing = (stage,) if run else (*upstream, stage)
     run_id = run.info.run_id if run else store.find_unfinished(results, is_alive=is_training)
     run_id = run_id or store.open_parent(origin, key=_FROM_FILES)
     try:

@@ -11,7 +11,7 @@ from pipeline.lineage import STAGES
 from pipeline.tracking.contents import ARTIFACT_FOLDERS
 from pipeline.tracking.faults import TrackingError, reason, without_secrets
 from pipeline.tracking.location import guard_first_use, nothing_there, tracking_uri
-from pipeline.tracking.store import open_client
+from pipeline.tracking.store import held, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -143,7 +143,7 @@ def _recorded(run: "Run") -> RecordedRun:
     return RecordedRun(
         id=run.info.run_id,
         name=run.info.run_name,
-        digests={stage: tags[f"digest.{stage}"] for stage in STAGES if f"digest.{stage}" in tags},
+        digests=held(run),
         tags=dict(tags),
         link=f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
     )

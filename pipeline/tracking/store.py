@@ -150,19 +150,27 @@ class Store:
         self._add_params(run, {"seed": str(seed)})
         return run
 
-    def find(self, stage: str, digests: Mapping[str, str]) -> "Run | None":
-        """The newest run that holds this stage's upstream, and either this very stage or, so far, none."""
-        known = {name: digest for name, digest in digests.items() if name != stage or stage == STAGES[0]}
-        condition = " and ".join(f"tags.`digest.{name}` = '{digest}'" for name, digest in known.items())
-        params = stage_params(stage, self._params)
+    def find(self, digests: Mapping[str, str]) -> "Run | None":
+        """The run that holds the most of these stages, the newest of several, and of none of them another result.
+
+        Args:
+            digests: By stage: `lineage.stage_digest`.
+        """
+        first = STAGES[0]
+        condition = f"tags.`digest.{first}` = '{digests[first]}'"
         runs = self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"])
-        for run in runs:
-            recorded = run.data.tags.get(f"digest.{stage}")
-            # An interrupted recording may have left parameters, which cannot change.
-            agrees = all(run.data.params.get(name, value) == value for name, value in params.items())
-            if recorded == digests[stage] or (recorded is None and agrees):
-                return run
-        return None
+        return max(filter(lambda run: self._agrees(run, digests), runs), key=lambda run: len(held(run)), default=None)
+
+    def _agrees(self, run: "Run", digests: Mapping[str, str]) -> bool:
+        """Whether what a run lacks of these stages can be added to it."""
+        recorded = held(run)
+        if any(recorded.get(stage, digest) != digest for stage, digest in digests.items()):
+            return False
+        missing = {stage: stage_params(stage, self._params) for stage in digests if stage not in recorded}
+        # An interrupted recording may have left parameters, which cannot change.
+        return all(
+            run.data.params.get(name, value) == value for params in missing.values() for name, value in params.items()
+        )
 
     def find_interrupted(self, key: str) -> str | None:
         """The newest run of a training that did not end; nobody else may train by this key on this machine now."""
@@ -353,6 +361,11 @@ def _save_keras_model(policy: Path, folder: Path, logged: "LoggedModel", run: st
         # MLflow would find them by loading the model in a new process, which takes seconds.
         pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
     )
+
+
+def held(run: "Run") -> dict[str, str]:
+    """By stage that a run recorded: its digest."""
+    return {stage: run.data.tags[f"digest.{stage}"] for stage in STAGES if f"digest.{stage}" in run.data.tags}
 
 
 def make_metrics(points: Iterable[Point], timestamp: int) -> "list[Metric]":

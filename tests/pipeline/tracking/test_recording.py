@@ -53,6 +53,13 @@ def test_stages_join_the_run_of_the_training(laboratory: Laboratory, store: Stor
     assert "evaluate/episodes_to_solve" not in child.data.metrics
 
 
+def test_a_stage_that_was_not_recorded_is_with_the_next_one(laboratory: Laboratory, store: Store) -> None:
+    train_live(laboratory)
+    record("animate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.data.tags["stages"] == "train, evaluate, animate"
+
+
 def test_recording_again_does_nothing(laboratory: Laboratory, store: Store) -> None:
     record_all(laboratory)
     before = [(run.info.run_id, run.data.to_dictionary(), store.points(run)) for run in store.runs()]
