@@ -5,6 +5,7 @@ Lillicrap et al., "Continuous control with deep reinforcement learning", 2015, a
 
 import functools
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from ddpg.replay_buffer import Transition
 if keras.backend.backend() != "tensorflow":
     raise ImportError(f"KERAS_BACKEND: expected tensorflow, received {keras.backend.backend()}")
 
+_XLA_FLAGS = "--xla_backend_optimization_level=2 --xla_cpu_enable_concurrency_optimized_scheduler=false"
 ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 
 
@@ -110,6 +112,7 @@ class UpdateRule:
     """The compiled functions for networks of one configuration. It holds no weights: learners may share it."""
 
     def __init__(self, observation_size: int, action_size: int, config: AgentConfig) -> None:
+        _start_xla()
         self.observation_size = observation_size
         self.action_size = action_size
         self.config = config
@@ -282,6 +285,25 @@ class UpdateRule:
 def make_update_rule(observation_size: int, action_size: int, config: AgentConfig) -> UpdateRule:
     """An update rule, compiled once per process and configuration."""
     return UpdateRule(observation_size, action_size, config)
+
+
+@functools.cache
+def _start_xla() -> None:
+    """Starts XLA, which reads its options once, then, with those that make an update of small networks fast.
+
+    LLVM's highest level makes slower loops of them. The schedule for concurrency gives parts of an update to another
+    thread, which takes longer to hand over than to compute. What the user chose comes last, and so counts.
+    """
+    chosen = os.environ.get("XLA_FLAGS")
+    os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {chosen or ''}"
+    try:
+        tf.function(tf.identity, jit_compile=True, autograph=False)(tf.zeros(()))
+    finally:
+        # JAX reads the same variable, and ends the process over an option that it does not know.
+        if chosen is None:
+            del os.environ["XLA_FLAGS"]
+        else:
+            os.environ["XLA_FLAGS"] = chosen
 
 
 def flat_weights(model: keras.Model) -> Any:
