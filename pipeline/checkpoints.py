@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -56,8 +57,9 @@ def kept(key: str) -> Iterator[Path | None]:
         yield None
         return
     try:
-        folder.touch()  # the newest of all
-        _remove_leftovers(folder)
+        with contextlib.suppress(OSError):  # another process may remove one meanwhile
+            folder.touch()  # the newest of all
+            _remove_leftovers(folder)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
     finally:
@@ -69,7 +71,8 @@ def kept(key: str) -> Iterator[Path | None]:
 def is_training(key: str) -> bool:
     """Whether a process of this machine trains by this key now."""
     folder = project_root() / FOLDER / key
-    if not folder.is_dir():
+    # Keys come from the tags of a store, too, and must not lead elsewhere.
+    if not re.fullmatch("[0-9a-f]+", key) or not folder.is_dir():
         return False
     try:
         with FileLock(folder / "lock", timeout=0):

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from pipeline.tracking.location import tracking_uri
 
 REQUEST_SECONDS = 10
+PATIENT_REQUEST_SECONDS = 60
+"""Where nothing but the tracker is waited for."""
 RECORD_SECONDS = 60.0
 
 

@@ -1,5 +1,6 @@
 """A training's episodes in MLflow while it runs."""
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -32,18 +33,18 @@ class LiveTraining:
     Args:
         params: Contents of params.yaml.
         key: Names the training: its runs are taken up if it was interrupted, and their points and pictures not doubled
-            when its episodes are logged again. Nobody else may train by this key meanwhile. `None`: it is a new one.
+            when its episodes are logged again. Nobody else may train by this key meanwhile. `None`: a new one.
     """
 
     def __init__(self, params: Mapping[str, Any], key: str | None = None) -> None:
         """Start the thread, which opens the runs."""
         self._params = params
-        self._key = key
+        self._key = key or uuid.uuid4().hex
         self._started = now()
         self._results: Path | None = None
         self._timings: Mapping[str, float] = {}
         self._status: RunStatus = "FAILED"
-        self._queue: SimpleQueue[tuple[int, dict[str, Any], TrainingHistory | None, int]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[int, dict[str, Any], dict[int, TrainingHistory], int]] = SimpleQueue()
         self._pending: dict[int, list[Metric]] = {}
         self._pictures: dict[tuple[int, int], TrainingHistory] = {}
         self._pictured: set[int] = set()
@@ -81,7 +82,12 @@ class LiveTraining:
             record: The fields of an `EpisodeRecord`.
             networks: A history whose last snapshot shows them after the episode; drawn every nth episode.
         """
-        self._queue.put((seed, dict(record), networks, now()))
+        pictures: dict[int, TrainingHistory] = {}
+        if networks and networks.snapshots:
+            steps = picture_steps(record["episode"], self._every_n_episodes, is_first=seed not in self._pictured)
+            pictures = dict.fromkeys(steps, networks)
+            self._pictured.add(seed)
+        self._queue.put((seed, dict(record), pictures, now()))
 
     def finish(self, results: Path, timings: Mapping[str, float] | None = None) -> None:
         """Deliver what is missing, record the stage from its files and close the runs; waits a bounded time.
@@ -134,7 +140,7 @@ class LiveTraining:
 
     def _open(self) -> tuple[Store, str]:
         self._store = self._store or Store(self._params, self._patience)
-        if self._parent is None and self._key and (interrupted := self._store.find_interrupted(self._key)):
+        if self._parent is None and (interrupted := self._store.find_interrupted(self._key)):
             self._take_up(self._store, interrupted)
         self._parent = self._parent or self._store.open_parent(origin_of(Path()), self._started, self._key)
         if len(self._children) < len(self._params["seeds"]):
@@ -155,23 +161,19 @@ class LiveTraining:
 
     def _deliver(self) -> None:
         store, _ = self._open()
-        for seed, record, networks, timestamp in _drain(self._queue):
+        for seed, record, pictures, timestamp in _drain(self._queue):
             points = [point for point in episode_points(record) if point not in self._held.get(seed, ())]
             self._pending.setdefault(seed, []).extend(make_metrics(points, timestamp))
-            if networks and networks.snapshots:
-                is_first = seed not in self._pictured
-                self._pictured.add(seed)
-                for step in picture_steps(record["episode"], self._every_n_episodes, is_first=is_first):
-                    if step not in self._shown.get(seed, ()):
-                        self._pictures[seed, step] = networks
+            shown = self._shown.get(seed, ())
+            self._pictures |= {(seed, step): networks for step, networks in pictures.items() if step not in shown}
         for seed in list(self._pending):
             # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
             store.add_metrics(self._children[seed], self._pending[seed])
             del self._pending[seed]
         if self._unsure:
             # A picture that was sent may have arrived, though no answer came.
-            shown = {seed: store.pictured_steps(self._children[seed]) for seed, _ in self._pictures}
-            self._pictures = {key: value for key, value in self._pictures.items() if key[1] not in shown[key[0]]}
+            arrived = {seed: store.pictured_steps(self._children[seed]) for seed, _ in self._pictures}
+            self._pictures = {key: value for key, value in self._pictures.items() if key[1] not in arrived[key[0]]}
             self._unsure = False
         for seed, step in list(self._pictures):
             networks = self._pictures[seed, step]

@@ -1,5 +1,6 @@
 """A result's stages in MLflow, from their files."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ def _record(
         for name in missing:
             store.record_stage(run_id, name, results, timings if name == stage else {})
     except BaseException as error:
-        store.close(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        with contextlib.suppress(Exception):  # the first error says more
+            store.close(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     return run_id, missing

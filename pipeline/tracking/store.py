@@ -1,5 +1,6 @@
 """Writes results into MLflow; the only module that imports it, and not before it is needed: that takes seconds."""
 
+import hashlib
 import io
 import os
 import platform
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ruamel.yaml import YAML
 
 from ddpg.history import TrainingHistory
-from pipeline.lineage import STAGES, Origin, config_hash, stage_digest
+from pipeline.lineage import STAGES, Origin, config_hash, project_root, stage_digest
 from pipeline.quiet import silent_stderr
 from pipeline.tracking.contents import (
     MODEL_ALIAS,
@@ -133,7 +134,7 @@ class Store:
             **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
             **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
             **({"backfilled": "true"} if start_time is None else {}),
-            **({_TRAINING: key, _MACHINE: platform.node()} if key else {}),
+            **({_TRAINING: key, _MACHINE: _machine()} if key else {}),
             **origin.experiment,
         }
         tags["mlflow.note.content"] = describe(self._params, tags, {})
@@ -200,10 +201,10 @@ class Store:
         return None
 
     def _unfinished(self, key: str = "%") -> "Iterator[Run]":
-        """Runs of trainings that recorded no result, the newest first; of other machines only those that have ended."""
+        """Runs of trainings that recorded no result, the newest first; those of other machines have to have ended."""
         condition = f"tags.`{_TRAINING}` LIKE '{key}'"
         for run in self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"]):
-            is_ours = run.data.tags.get(_MACHINE) == platform.node()
+            is_ours = run.data.tags.get(_MACHINE) == _machine()
             if f"digest.{STAGES[0]}" not in run.data.tags and (is_ours or run.info.status != "RUNNING"):
                 yield run
 
@@ -340,6 +341,12 @@ class Store:
         )
         if self._is_current or not any(MODEL_ALIAS in registered.aliases for registered in found):
             self.client.set_registered_model_alias(name, MODEL_ALIAS, created.version)
+
+
+def _machine() -> str:
+    """This machine and the project's folder on it, where `pipeline.checkpoints` knows which trainings run."""
+    folder = hashlib.sha256(str(project_root()).encode()).hexdigest()[:8]
+    return f"{platform.node()}:{folder}"
 
 
 def _save_keras_model(policy: Path, folder: Path, logged: "LoggedModel", run: str) -> None:

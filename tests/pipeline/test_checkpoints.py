@@ -6,7 +6,7 @@ import time
 import pytest
 
 from pipeline import checkpoints
-from pipeline.checkpoints import kept, training_key
+from pipeline.checkpoints import is_training, kept, training_key
 from tests.pipeline.small import params
 
 
@@ -88,3 +88,20 @@ def test_a_few_trainings_that_were_given_up_are_kept(folder):
         assert own.exists()
         with kept("new"):
             assert sorted(path.name for path in folder.iterdir()) == ["0", "4", "5", "new"]
+
+
+def test_what_cannot_be_tidied_up_ends_no_training(folder, monkeypatch):
+    def vanish(present):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(checkpoints, "_remove_leftovers", vanish)
+    with kept("key") as own:
+        assert own == folder / "key"
+
+
+def test_a_key_from_a_store_leads_nowhere_else(folder, tmp_path):
+    for key in ("..", "../elsewhere", str(tmp_path)):
+        assert not is_training(key)
+    with kept("0123456789abcdef") as own:
+        assert own is not None
+        assert not (tmp_path / "lock").exists()

@@ -7,9 +7,9 @@ import pytest
 
 from ddpg.history import TrainingHistory
 from ddpg.policy import Policy
-from pipeline import results
+from pipeline import results, workers
 from pipeline.stage import StageError
-from pipeline.train import in_order_of, summarize, train, train_seeds, warnings_about
+from pipeline.train import _failure, in_order_of, summarize, train, train_seeds, warnings_about
 from tests.pipeline.small import params
 from tests.pipeline.tasks import living
 
@@ -101,7 +101,8 @@ def test_an_environment_that_raises_twice_ends_the_stage_with_the_seeds_name_and
         train(broken("Broken-v0"))
     assert str(error.value).splitlines() == [
         "train: seed 7 failed twice, the last time in episode 2: ZeroDivisionError: the environment broke",
-        "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes.",
+        "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes. After a "
+        "change to the environment's own code, delete the folder .checkpoints first.",
     ]
     assert "in step" in error.value.details
     assert (
@@ -137,6 +138,12 @@ def test_a_seed_whose_worker_is_killed_goes_on_from_its_checkpoint_once(project,
     assert "seed 7: taken up after episode" in capfd.readouterr().err
     with pytest.raises(StageError, match=r"seed 7 failed twice.* ended by SIGKILL.*\nTry a smaller train.workers"):
         list(records)
+
+
+@pytest.mark.parametrize("cause", ["MemoryError: Unable to allocate", "ResourceExhaustedError: OOM when allocating"])
+def test_want_of_memory_is_told_what_helps(cause):
+    failure = _failure(workers.TaskError(7, cause, "", 2), 3, None)
+    assert "Try a smaller train.workers" in str(failure)
 
 
 @pytest.mark.slow

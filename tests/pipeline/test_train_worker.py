@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from pipeline.results import seed_folder
 from pipeline.train_worker import SeedTask, _Checkpoints, train_seed
 from tests.pipeline.small import params
 
@@ -71,6 +72,8 @@ def test_a_seed_that_was_complete_is_written_again_without_training(tmp_path, mo
     train_seed(task, first.append)
     written = contents(tmp_path / "results")
     shutil.rmtree("results")
+    seed_folder(7).mkdir(parents=True)
+    (seed_folder(7) / ".half.history.npz").touch()  # of a process that was killed
     monkeypatch.delattr(DDPG, "learn")
     train_seed(task, second.append)
     assert contents(tmp_path / "results") == written

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,18 @@ def test_one_that_runs_on_another_machine_is_left_alone(
     for run in store.runs():
         store.client.update_run(run.info.run_id, "RUNNING")
     monkeypatch.setattr(platform, "node", lambda: "elsewhere")
+    train_until(laboratory, laboratory.n_episodes)
+    assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
+
+
+def test_one_that_runs_in_another_clone_on_the_same_server_is_left_alone(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.file}")
+    interrupt(laboratory, 4)
+    for run in store.runs():
+        store.client.update_run(run.info.run_id, "RUNNING")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "clone"))
     train_until(laboratory, laboratory.n_episodes)
     assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
 
@@ -214,6 +227,25 @@ def test_a_run_whose_making_was_not_answered_is_found(
         tracker.finish(laboratory.results)
     assert_one_complete_run(laboratory, store)
     assert len(store.runs()) == 1 + len(laboratory.seeds)
+
+
+def test_a_run_that_is_described_only_later_is_one(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retry_soon(monkeypatch)
+    add, failures = store_module.Store._add_params, []
+
+    def fail(self: store_module.Store, run: str, params: dict[str, str]) -> None:
+        if len(failures) < 3:
+            failures.append(run)
+            raise TimeoutError
+        add(self, run, params)
+
+    monkeypatch.setattr(store_module.Store, "_add_params", fail)
+    with LiveTraining(laboratory.params) as tracker:
+        wait_until(lambda: len(failures) == 3)
+        tracker.finish(laboratory.results)
+    assert_one_complete_run(laboratory, store)
 
 
 def test_a_picture_that_was_not_answered_is_not_doubled(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,3 +160,16 @@ def test_three_processes_at_once_on_a_fresh_store_all_record(laboratory: Laborat
     store = Store(laboratory.folder / "mlflow.db")
     assert len(store.parents()) == 3
     assert all(len(store.children(parent)) == 3 for parent in store.parents())
+
+
+@pytest.mark.usefixtures("store")
+def test_an_interrupt_stays_one_where_the_tracker_is_gone_too(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        monkeypatch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store_module.Store, "record_stage", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        record("train", laboratory.params, laboratory.results)
