@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ddpg.files import DamagedFileError
 from pipeline import results
+from pipeline.documents import metrics_in
+from pipeline.refusal import REFUSALS, report
 from pipeline.results import MissingResultError
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
@@ -17,16 +18,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the summary.
 
     Returns:
-        0, or 1 where nothing was evaluated yet.
+        0, or 1 where nothing was evaluated yet, or the file is damaged.
     """
     argparse.ArgumentParser(
         prog="python -m pipeline.summary", description="Say what the evaluation found, and where to look."
     ).parse_args(arguments)
     try:
-        metrics = results.read_json(results.require(results.EVALUATE / "metrics.json", "evaluate"))
-    except (MissingResultError, DamagedFileError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        file = results.require(results.EVALUATE / "metrics.json", "evaluate")
+        metrics = metrics_in(file.read_bytes(), str(file))
+    except (*REFUSALS, MissingResultError) as error:
+        return report("summary", error, 1)
     print("\n".join(summarize(metrics)))
     return 0
 

@@ -17,8 +17,8 @@ from ddpg.statistics import Interval, bootstrap_interquartile_mean
 from ddpg.visualizations.figure import new_figure, write_figure
 from ddpg.visualizations.learning_curves import Measure, draw_group
 from ddpg.visualizations.panels import show_number
-from pipeline.comparison.result import Result
-from pipeline.comparison.scores import CONFIDENCE_LEVEL, METRICS, Difference
+from pipeline.comparison.result import CONFIDENCE_LEVEL, Result
+from pipeline.comparison.scores import METRICS, Difference
 from pipeline.report import data_uri
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
