@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ddpg.files import DamagedFileError, replacing
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ def _problems(
         if name != "policy" and not is_integer_dtype(table[name]):
             yield f"expected whole numbers as {name}, received something else"
     for name in (*numbers, *(name for name in optional if name in table)):
-        if not is_numeric_dtype(table[name]):
-            yield f"expected numbers as {name}, received something else"
+        if not is_numeric_dtype(table[name]) or np.isinf(table[name].astype(float)).any():
+            yield f"expected finite numbers as {name}, received something else"
     if table.duplicated(key).any():
         yield f"expected one row for each {' and '.join(key)}, received several"

@@ -293,6 +293,7 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionRes
     from dvc.config import Config
     from dvc.exceptions import DvcException
 
+    params = params_of(revision)
     for name in _PROJECT_FILES:
         text = text_of(revision, name)
         if text is not None:
@@ -310,7 +311,7 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionRes
                     _check(folder / path, outputs[output] if path == output else None, revision, path)
     except DvcException as error:
         raise RevisionError(f"{revision.name}: expected what DVC can read, received {error}") from None
-    return RevisionResults(revision, folder, params_of(revision), stages)
+    return RevisionResults(revision, folder, params, stages)
 
 
 def _overlap(output: str, asked: str) -> str | None:

@@ -104,9 +104,9 @@ def key_figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
         yield "Worst seed", best["return_worst_seed"], "return of its best policy"
     if best.get("solved_share") is not None:
         yield "Solved", f"{best['solved_share']:.0%}", "of the seeds, by their best policies"
-    if metrics.get("environment_steps_to_solve_median") is not None:
-        episode = f"environment steps, median; episode {metrics['episodes_to_solve_median']:g}"
-        yield "First solved after", metrics["environment_steps_to_solve_median"], episode
+    episode, steps = (metrics.get(f"{unit}_to_solve_median") for unit in ("episodes", "environment_steps"))
+    if None not in (episode, steps):
+        yield "First solved after", steps, f"environment steps, median; episode {episode:g}"
 
 
 def curves(folder: Path) -> Iterator[tuple[str, str]]:

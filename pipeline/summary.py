@@ -43,11 +43,9 @@ def summarize(metrics: Mapping[str, Any]) -> list[str]:
             f"[{of_policy['return_iqm_low']:.2f}, {of_policy['return_iqm_high']:.2f}] (interquartile mean over seeds), "
             f"worst seed {of_policy['return_worst_seed']:.2f}{solved}"
         )
-    if metrics.get("environment_steps_to_solve_median") is not None:
-        lines.append(
-            f"Median to solve: episode {metrics['episodes_to_solve_median']:g}, "
-            f"{metrics['environment_steps_to_solve_median']:,.0f} environment steps"
-        )
+    episode, steps = (metrics.get(f"{unit}_to_solve_median") for unit in ("episodes", "environment_steps"))
+    if None not in (episode, steps):
+        lines.append(f"Median to solve: episode {episode:g}, {steps:,.0f} environment steps")
     return [
         *lines,
         f"Videos:          {results.ANIMATE}/training.mp4 and rollout.mp4 (seed {metrics['median_seed']}, the median)",

@@ -129,7 +129,7 @@ def draw_maps(baseline: Result, candidate: Result) -> str | None:
         `None` where one has no snapshots, or where their planes of states differ.
     """
     histories = [result.history for result in (baseline, candidate)]
-    if any(history is None or history.grid is None for history in histories):
+    if any(history is None or not history.snapshots for history in histories):
         return None
     a, b = (history for history in histories if history is not None)
     if a.grid is None or b.grid is None or not _same_plane(a.grid, b.grid):

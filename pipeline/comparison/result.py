@@ -46,7 +46,8 @@ class Result:
         if "evaluate" not in opened.stages:
             name, found = opened.revision.name, ", ".join(opened.stages) or "none"
             raise RevisionError(
-                f"{name}: expected complete results of the stages train and evaluate, found {found}; run `dvc repro`"
+                f"{name}: expected the results of the stages train and evaluate, as dvc.lock describes them, "
+                f"found {found}; run `dvc repro`"
             )
         return cls(opened.revision, opened.folder, opened.params, opened.stages)
 

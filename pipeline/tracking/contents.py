@@ -221,6 +221,6 @@ def _number(value: Any) -> float | None:
         value = {"True": 1.0, "False": 0.0}.get(value, value)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
