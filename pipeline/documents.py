@@ -20,6 +20,8 @@ LOCK, PARAMS = "dvc.lock", "params.yaml"
 
 
 class _Part(BaseModel):
+    """What is absent is checked as its default, which nobody reads."""
+
     model_config = ConfigDict(strict=True)
 
 
@@ -144,7 +146,8 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise DamagedFileError(f"{name}: expected YAML, received something else ({error.problem}{where})") from None
     except (YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise DamagedFileError(f"{name}: expected YAML, received something else ({_line(error)})") from None
+        received = " ".join(str(error).split())
+        raise DamagedFileError(f"{name}: expected YAML, received something else ({received})") from None
     return {} if contents is None else _as_mapping(contents, name)
 
 
@@ -167,12 +170,8 @@ def _check(model: type[BaseModel], contents: Any, name: str) -> None:
         model.model_validate(contents)
     except ValidationError as error:
         first = error.errors()[0]
-        path = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        where = f"{name}: {'.'.join(map(str, first['loc']))}"
         if first["type"] == "missing":
-            raise DamagedFileError(f"{name}: {path}expected a value, found nothing") from None
+            raise DamagedFileError(f"{where}: expected a value, found nothing") from None
         expected = first["msg"].removeprefix("Input should be ")
-        raise DamagedFileError(f"{name}: {path}expected {expected}, received {shortened(first['input'])}") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise DamagedFileError(f"{where}: expected {expected}, received {shortened(first['input'])}") from None

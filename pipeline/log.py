@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table.
 
     Returns:
-        0, or 1 where there are no results, or 2 where a name is none of a revision.
+        0, or 1 where there are no results, or 2 where a name is none of a revision, or that of a damaged one.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.log",

@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the MLflow store complete for some revisions; says what was missing.
 
     Returns:
-        0 when the store holds their results, 1 when some are nowhere or the store cannot be reached, 2 where a name
-        is none of a revision.
+        0 when the store holds their results, 1 when some are nowhere or damaged or the store cannot be reached, 2 where
+        a name is none of a revision.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.sync",
