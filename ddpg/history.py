@@ -163,7 +163,7 @@ class TrainingHistory:
         arrays = load_arrays(path)
         try:
             return cls.from_arrays(arrays)
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, TypeError) as error:
             raise DamagedFileError(
                 f"{path}: expected a training history, received something else ({error!r})"
             ) from error
@@ -173,8 +173,11 @@ class TrainingHistory:
         """The history that `to_arrays` took apart.
 
         Raises:
-            KeyError, ValueError, IndexError: The arrays are not those of a history.
+            KeyError, ValueError, IndexError, TypeError: The arrays are not those of a history.
         """
+        for name, array in arrays.items():
+            if (array.dtype.kind == "U") != name.endswith("_names"):
+                raise ValueError(f"{name}: expected {'texts' if name.endswith('_names') else 'numbers'}")
         threshold = float(arrays["reward_threshold"])
         history = cls(
             observation_names=tuple(arrays["observation_names"].tolist()),
@@ -193,7 +196,23 @@ class TrainingHistory:
             history.snapshots = [
                 Snapshot(int(step), int(episode), *grids) for step, episode, *grids in zip(*columns, strict=True)
             ]
+        history._check_sizes()
         return history
+
+    def _check_sizes(self) -> None:
+        n_actions = len(self.action_names)
+        if not self.action_low.shape == self.action_high.shape == (n_actions,):
+            raise ValueError(f"action_low, action_high: expected limits of {n_actions} dimensions")
+        if self.grid is None:
+            return
+        # Where states have one dimension, there is none along y.
+        drawn = [self.grid.x_dimension, *([self.grid.y_dimension] if len(self.grid.y) > 1 else [])]
+        if max(drawn) >= len(self.observation_names) or self.grid.action_dimension >= n_actions:
+            raise ValueError("grid: expected dimensions of states and actions")
+        plane = (len(self.grid.y), len(self.grid.x))
+        shapes = [plane] * 3 + [(*plane, n_actions)] * 2
+        if any([values.shape for values in snapshot[2:]] != shapes for snapshot in self.snapshots):
+            raise ValueError(f"snapshots: expected planes of shape {plane}")
 
 
 def save_episodes(path: Path, episodes: Sequence[EpisodeHistory]) -> None:

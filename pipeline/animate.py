@@ -34,7 +34,7 @@ def animate(params: Params) -> None:
     seed = results.median_seed(results.require(results.EVALUATE / "metrics.json", "evaluate"))
     history = TrainingHistory.load(results.require(results.seed_folder(seed) / "history.npz", "train"))
     table = results.require(results.TRAIN / "episodes.csv", "train")
-    training = results.read_table(table, ["seed", "episode", *MEASURES])
+    training = results.read_table(table, ["seed", "episode"], [*MEASURES, "is_best"])
     episodes = load_episodes(results.require(TRAJECTORIES, "evaluate"))
     results.require(POLICY, "evaluate")
     results.ANIMATE.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from ddpg.files import DamagedFileError
 from pipeline.comparison.folder import PAGE, FolderError, require_replaceable
 from pipeline.comparison.result import TABLES, Result
 from pipeline.comparison.scores import METRICS, Comparison, compare
 from pipeline.comparison.text import lines
-from pipeline.revisions import WORKSPACE, Revision, RevisionError, resolve, results_of
+from pipeline.refusal import REFUSALS, report
+from pipeline.revisions import WORKSPACE, Revision, resolve, results_of
 from pipeline.runtime import ENVIRONMENT
 
 _RULE = """\
@@ -23,7 +23,8 @@ a DVC experiment's name, an MLflow run's id or `workspace`.
 
 A difference counts where its 95 % bootstrap interval over seeds excludes 0. Seeds are paired where both revisions have
 the same ones, evaluated from the same start states. A seed that diverged or never solved the task counts as the worst.
-The exit status is 0, or 1 after a regression that --fail-on-regression asks for, or 2 where an argument is refused."""
+The exit status is 0, or 1 after a regression that --fail-on-regression asks for, or 2 where an argument or a damaged
+file is refused."""
 
 
 class Tolerance(NamedTuple):
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints what differs, and writes the report that was asked for.
 
     Returns:
-        0; 1 where something is worse than tolerated; 2 where an argument is refused.
+        0; 1 where something is worse than tolerated; 2 where an argument or a damaged file is refused.
     """
     options = _parser().parse_args(arguments)
     os.environ.update(ENVIRONMENT)
@@ -56,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 write_report(options.out, results, comparisons)
                 print(f"Report: {options.out / PAGE}")
-    except (RevisionError, FolderError, DamagedFileError) as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 2
+    except (*REFUSALS, FolderError) as error:
+        return report("compare", error, 2)
     regressions = [*_regressions(comparisons, options.fail_on_regression)]
     return 1 if any(regressions) else 0
 

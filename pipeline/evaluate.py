@@ -41,7 +41,8 @@ def evaluate(params: Params) -> None:
     """Evaluates all policies, writes the stage's results and records them."""
     training = results.read_table(
         results.require(results.TRAIN / "episodes.csv", "train"),
-        ["seed", "episode", "environment_steps", "training_return", "test_return", "validation_return", "reached_goal"],
+        ["seed", "episode"],
+        ["environment_steps", "training_return", "test_return", "validation_return", "reached_goal"],
     )
     with make(params.environment.id, params.environment.kwargs) as env:
         threshold = reward_threshold(env)

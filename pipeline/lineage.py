@@ -130,7 +130,9 @@ def params_of_results(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dic
             *sections, name = path.split(".")
             section = merged
             for part in sections:
-                section = section.setdefault(part, {})
+                if not isinstance(section.get(part), dict):
+                    section[part] = {}
+                section = section[part]
             section[name] = value
     return merged
 

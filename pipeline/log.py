@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from threading import Thread
 from typing import Any
 
+from ddpg.files import DamagedFileError
+from pipeline.documents import metrics_in
 from pipeline.lineage import params_of_results, project_root, run_git
+from pipeline.refusal import REFUSALS, report
 from pipeline.revisions import (
     WORKSPACE,
     Revision,
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table.
 
     Returns:
-        0, or 1 where there are no results, or 2 where a name is none of a revision.
+        0, or 1 where there are no results, or 2 where a name is none of a revision, or that of a damaged one.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.log",
@@ -93,10 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = group_by_result([_listed(name) for name in options.revisions] or _everything())
         found = runs.get()
         entries = [_entry(digests, group, found) for digests, group in results]
-    except RevisionError as error:
-        return _report(str(error), 2)
+    except REFUSALS as error:
+        return report("log", error, 2)
     if not entries:
-        return _report("expected results in the workspace, a commit or an experiment, found none; run `dvc repro`", 1)
+        return report(
+            "log", "expected results in the workspace, a commit or an experiment, found none; run `dvc repro`", 1
+        )
     # The workspace, which has no date, is the newest.
     entries.sort(key=lambda entry: entry.date or "later", reverse=True)
     (options.print or _print_table)(mark_best(entries)[: options.limit])
@@ -149,7 +154,7 @@ class _Runs:
     def get(self) -> list[RecordedRun]:
         self._thread.join(_STORE_SECONDS)
         if self._problem:
-            _report(f"MLflow's runs are left out: {self._problem}", 0)
+            report("log", f"MLflow's runs are left out: {self._problem}", 0)
         return self._found
 
 
@@ -163,7 +168,14 @@ def _listed(name: str) -> Revision:
 
 
 def _everything() -> list[Revision]:
-    return [Revision(WORKSPACE, None, "workspace"), *commits(), *experiments()]
+    """All there is; a workspace whose dvc.lock is damaged, as in the middle of a merge, is left out."""
+    workspace = Revision(WORKSPACE, None, "workspace")
+    try:
+        lock_of(workspace)
+    except RevisionError as error:
+        report("log", f"left out: {error}", 0)
+        return [*commits(), *experiments()]
+    return [workspace, *commits(), *experiments()]
 
 
 def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence[RecordedRun]) -> Entry:
@@ -207,12 +219,16 @@ def _changed(revision: Revision, params: Mapping[str, Any]) -> dict[str, tuple[A
 
 
 def _metrics(revision: Revision) -> Mapping[str, Any]:
-    """The evaluation's numbers; none where git does not have them."""
-    try:
-        metrics = json.loads(text_of(revision, "results/evaluate/metrics.json") or "{}")
-    except json.JSONDecodeError:
+    """The evaluation's numbers; none where git does not have them, or they are damaged."""
+    name = "results/evaluate/metrics.json"
+    text = text_of(revision, name)
+    if text is None:
         return {}
-    return metrics if isinstance(metrics, dict) else {}
+    try:
+        return metrics_in(text, name)
+    except DamagedFileError as error:
+        report("log", f"numbers left out: {revision.name}: {error}", 0)
+        return {}
 
 
 def _of_commit(revision: Revision, what: str) -> str:
@@ -296,11 +312,6 @@ def _limit(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, received {text!r}")
     return int(text)
-
-
-def _report(message: str, status: int) -> int:
-    print(f"log: {message}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

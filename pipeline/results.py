@@ -3,9 +3,11 @@
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ddpg.files import DamagedFileError, replacing
 
@@ -67,7 +69,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path}: expected JSON, received something else ({error})") from None
 
 
@@ -90,12 +92,14 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
         table.to_csv(temporary, **CSV)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
+def read_table(path: Path, key: Sequence[str], numbers: Sequence[str], optional: Sequence[str] = ()) -> "pd.DataFrame":
     """Reads what `write_table` wrote.
 
     Args:
         path: The file.
-        columns: What it must have, among others.
+        key: The columns that together name a row: whole numbers, but for a policy's name.
+        numbers: Columns of numbers or truth values that it has, among others.
+        optional: Columns of numbers that it may have.
 
     Raises:
         DamagedFileError: The file holds something else, or no row.
@@ -105,10 +109,27 @@ def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
     try:
         table = pd.read_csv(path)
     except ValueError as error:  # pandas' errors are of this kind
-        raise DamagedFileError(f"{path}: expected a table (CSV), received something else ({error})") from None
+        received = " ".join(str(error).split())
+        raise DamagedFileError(f"{path}: expected a table (CSV), received something else ({received})") from None
+    for problem in _problems(table, key, numbers, optional):
+        raise DamagedFileError(f"{path}: {problem}")
+    return table
+
+
+def _problems(
+    table: "pd.DataFrame", key: Sequence[str], numbers: Sequence[str], optional: Sequence[str]
+) -> Iterator[str]:
+    from pandas.api.types import is_integer_dtype, is_numeric_dtype
+
+    columns = [*key, *numbers]
     missing = [name for name in columns if name not in table]
     if missing or table.empty:
-        raise DamagedFileError(
-            f"{path}: expected rows with the columns {', '.join(columns)}, found no {', '.join(missing) or 'row'}"
-        )
-    return table
+        yield f"expected rows with the columns {', '.join(columns)}, found no {', '.join(missing) or 'row'}"
+    for name in key:
+        if name != "policy" and not is_integer_dtype(table[name]):
+            yield f"expected whole numbers as {name}, received something else"
+    for name in (*numbers, *(name for name in optional if name in table)):
+        if not is_numeric_dtype(table[name]) or np.isinf(table[name].astype(float)).any():
+            yield f"expected finite numbers as {name}, received something else"
+    if table.duplicated(key).any():
+        yield f"expected one row for each {' and '.join(key)}, received several"

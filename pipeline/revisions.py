@@ -4,20 +4,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from ddpg.files import DamagedFileError
 from pipeline import tracking
+from pipeline.documents import LOCK, PARAMS, lock_in, params_in
 from pipeline.lineage import (
     complete_stages,
     content_digest,
     locked_digests,
-    params_of_results,
     project_root,
     run_git,
     stage_digest,
@@ -26,7 +23,7 @@ from pipeline.tracking import TrackingError, download
 from pipeline.tracking.faults import reason
 
 WORKSPACE = "workspace"
-_PROJECT_FILES = ("params.yaml", "dvc.lock", "dvc.yaml")
+_PROJECT_FILES = (PARAMS, LOCK, "dvc.yaml")
 
 
 class RevisionError(Exception):
@@ -170,25 +167,28 @@ def lock_of(revision: Revision) -> Mapping[str, Any]:
     """Contents of a revision's dvc.lock; empty if it has none.
 
     Raises:
-        RevisionError: It is no YAML.
+        RevisionError: It is damaged.
     """
-    return _mapping(text_of(revision, "dvc.lock") or "", f"{revision.name}: dvc.lock")
+    with _naming(revision):
+        return lock_in(text_of(revision, LOCK) or "")
 
 
 def params_of(revision: Revision) -> dict[str, Any]:
     """The parameters that made a revision's results, as plain values.
 
     Raises:
-        RevisionError: It has no params.yaml, or one that is no YAML.
+        RevisionError: It has no params.yaml, or a damaged one.
     """
-    text = text_of(revision, "params.yaml")
+    text = text_of(revision, PARAMS)
     if text is None:
-        raise RevisionError(f"{revision.name}: expected a file params.yaml, found none")
-    return params_of_results(_mapping(text, f"{revision.name}: params.yaml"), lock_of(revision))
+        raise RevisionError(f"{revision.name}: expected a file {PARAMS}, found none")
+    lock = lock_of(revision)
+    with _naming(revision):
+        return params_in(text, lock)
 
 
 def text_of(revision: Revision, path: str) -> str | None:
-    """A file that git tracks at a revision, such as a table; `None` if there is none.
+    """A file that git tracks at a revision, such as a table; `None` if there is none. What is no UTF-8 becomes U+FFFD.
 
     Args:
         revision: A commit, or the workspace, where git need not track the file.
@@ -198,7 +198,9 @@ def text_of(revision: Revision, path: str) -> str | None:
         return run_git(project_root(), "cat-file", "blob", f"{revision.commit}:./{path}")
     file = project_root() / path
     # An MLflow run of no commit has no file here.
-    return file.read_text(encoding="utf-8") if revision.kind == WORKSPACE and file.is_file() else None
+    if revision.kind != WORKSPACE or not file.is_file():
+        return None
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 @contextmanager
@@ -272,24 +274,18 @@ def _lock_objects(candidates: Sequence[str]) -> dict[str, str]:
 
 def _digests_of_object(name: str) -> dict[str, str]:
     try:
-        return locked_digests(_mapping(run_git(project_root(), "cat-file", "blob", name) or "", "dvc.lock"))
-    except RevisionError:
+        return locked_digests(lock_in(run_git(project_root(), "cat-file", "blob", name) or ""))
+    except DamagedFileError:
         return {}
 
 
-def _mapping(text: str, name: str) -> Mapping[str, Any]:
+@contextmanager
+def _naming(revision: Revision) -> Iterator[None]:
+    """Says whose file is damaged."""
     try:
-        contents = _parse(text)
-    except YAMLError as error:
-        raise RevisionError(f"{name}: expected YAML\n{error}") from None
-    if not isinstance(contents, dict | None):
-        raise RevisionError(f"{name}: expected a mapping, received {contents!r}")
-    return contents or {}
-
-
-@cache  # A lock takes 50 ms to read, and many commits share one.
-def _parse(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)  # YAML 1.2, as DVC reads it
+        yield
+    except DamagedFileError as error:
+        raise RevisionError(f"{revision.name}: {error}") from None
 
 
 def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionResults:
@@ -297,6 +293,7 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionRes
     from dvc.config import Config
     from dvc.exceptions import DvcException
 
+    params = params_of(revision)
     for name in _PROJECT_FILES:
         text = text_of(revision, name)
         if text is not None:
@@ -314,7 +311,7 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> RevisionRes
                     _check(folder / path, outputs[output] if path == output else None, revision, path)
     except DvcException as error:
         raise RevisionError(f"{revision.name}: expected what DVC can read, received {error}") from None
-    return RevisionResults(revision, folder, params_of(revision), stages)
+    return RevisionResults(revision, folder, params, stages)
 
 
 def _overlap(output: str, asked: str) -> str | None:
@@ -362,5 +359,6 @@ def _download(revision: Revision, folder: Path) -> RevisionResults:
         stages = download(revision.name, lambda path: _inside(folder, path))
     except TrackingError as error:
         raise RevisionError(f"{revision.name}: expected the files of an MLflow run, received {error}") from None
-    text = (folder / "params.yaml").read_text(encoding="utf-8")
-    return RevisionResults(revision, folder, dict(_mapping(text, f"{revision.name}: params.yaml")), stages)
+    with _naming(revision):
+        params = params_in((folder / PARAMS).read_text(encoding="utf-8", errors="replace"))
+    return RevisionResults(revision, folder, params, stages)

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ddpg.files import DamagedFileError, replacing
+from ddpg.files import replacing, require_parent
 from ddpg.history import TrainingHistory
 from ddpg.visualizations import draw_learning_curves
+from pipeline.documents import metrics_in
+from pipeline.refusal import REFUSALS, report
 from pipeline.report import data_uri, render
-from pipeline.results import read_json, read_table
+from pipeline.results import read_table
 from pipeline.revisions import Revision, RevisionError, RevisionResults, resolve, results_of
 from pipeline.tracking.contents import flatten
 
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the page and, unless a file was asked for, opens it in a browser.
 
     Returns:
-        0, or 2 where there is no such revision or it holds no results.
+        0, or 2 where there is no such revision, its results are none or damaged, or the file cannot be written.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.show",
@@ -48,15 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the page to this file and open nothing")
     options = parser.parse_args(arguments)
     try:
+        if options.out is not None:
+            _require_file(options.out)
         with results_of(resolve(options.revision)) as results:
             page = page_of(results)
-    except (RevisionError, DamagedFileError) as error:
-        print(f"show: {error}", file=sys.stderr)
-        return 2
-    file = options.out or Path(tempfile.mkdtemp(prefix="ddpg-")) / "result.html"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        file = options.out or Path(tempfile.mkdtemp(prefix="ddpg-")) / "result.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    except REFUSALS as error:
+        return report("show", error, 2)
     print(file)
     if options.out is None:
         webbrowser.open(file.resolve().as_uri())
@@ -72,7 +75,8 @@ def page_of(results: RevisionResults) -> str:
     if "train" not in results.stages:
         raise RevisionError(f"{results.revision.name}: expected results of the train stage, found none")
     folder = results.folder / "results"
-    metrics = read_json(folder / "evaluate/metrics.json") if "evaluate" in results.stages else {}
+    file = folder / "evaluate/metrics.json"
+    metrics = metrics_in(file.read_bytes(), str(file)) if "evaluate" in results.stages else {}
     return render(
         "result.html",
         environment=results.params["environment"]["id"],
@@ -100,14 +104,14 @@ def key_figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
         yield "Worst seed", best["return_worst_seed"], "return of its best policy"
     if best.get("solved_share") is not None:
         yield "Solved", f"{best['solved_share']:.0%}", "of the seeds, by their best policies"
-    if metrics.get("environment_steps_to_solve_median") is not None:
-        episode = f"environment steps, median; episode {metrics['episodes_to_solve_median']:g}"
-        yield "First solved after", metrics["environment_steps_to_solve_median"], episode
+    episode, steps = (metrics.get(f"{unit}_to_solve_median") for unit in ("episodes", "environment_steps"))
+    if None not in (episode, steps):
+        yield "First solved after", steps, f"environment steps, median; episode {episode:g}"
 
 
 def curves(folder: Path) -> Iterator[tuple[str, str]]:
     """Learning curves as picture addresses with captions, of every return that was measured."""
-    episodes = read_table(folder / "train/episodes.csv", ["seed", "episode"])
+    episodes = read_table(folder / "train/episodes.csv", ["seed", "episode"], ["is_best"], [*CURVES])
     threshold = _reward_threshold(folder)
     with tempfile.TemporaryDirectory() as temporary:
         for measure, caption in CURVES.items():
@@ -123,6 +127,12 @@ def films(folder: Path) -> Iterator[tuple[str, str, str]]:
         file = folder / "animate" / name
         if file.is_file():
             yield kind, data_uri(file), caption
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file, received a folder")
+    require_parent(path)
 
 
 def _origin(revision: Revision) -> str:
@@ -145,7 +155,7 @@ def _reward_threshold(folder: Path) -> float | None:
 
 
 def _rows(table: Path) -> list[dict[str, Any]]:
-    return read_table(table, ["seed"]).to_dict("records")  # type: ignore[return-value]
+    return read_table(table, ["seed"], []).to_dict("records")  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ddpg.files import DamagedFileError
 from pipeline import results
+from pipeline.documents import metrics_in
+from pipeline.refusal import REFUSALS, report
 from pipeline.results import MissingResultError
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
@@ -17,16 +18,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the summary.
 
     Returns:
-        0, or 1 where nothing was evaluated yet.
+        0, or 1 where nothing was evaluated yet, or the file is damaged.
     """
     argparse.ArgumentParser(
         prog="python -m pipeline.summary", description="Say what the evaluation found, and where to look."
     ).parse_args(arguments)
     try:
-        metrics = results.read_json(results.require(results.EVALUATE / "metrics.json", "evaluate"))
-    except (MissingResultError, DamagedFileError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        file = results.require(results.EVALUATE / "metrics.json", "evaluate")
+        metrics = metrics_in(file.read_bytes(), str(file))
+    except (*REFUSALS, MissingResultError) as error:
+        return report("summary", error, 1)
     print("\n".join(summarize(metrics)))
     return 0
 
@@ -42,11 +43,9 @@ def summarize(metrics: Mapping[str, Any]) -> list[str]:
             f"[{of_policy['return_iqm_low']:.2f}, {of_policy['return_iqm_high']:.2f}] (interquartile mean over seeds), "
             f"worst seed {of_policy['return_worst_seed']:.2f}{solved}"
         )
-    if metrics.get("environment_steps_to_solve_median") is not None:
-        lines.append(
-            f"Median to solve: episode {metrics['episodes_to_solve_median']:g}, "
-            f"{metrics['environment_steps_to_solve_median']:,.0f} environment steps"
-        )
+    episode, steps = (metrics.get(f"{unit}_to_solve_median") for unit in ("episodes", "environment_steps"))
+    if None not in (episode, steps):
+        lines.append(f"Median to solve: episode {episode:g}, {steps:,.0f} environment steps")
     return [
         *lines,
         f"Videos:          {results.ANIMATE}/training.mp4 and rollout.mp4 (seed {metrics['median_seed']}, the median)",

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from pipeline.lineage import GitState, Origin, project_root, remote_address, run_git
 from pipeline.params import Params, ParamsError, load
+from pipeline.refusal import REFUSALS, report
 from pipeline.revisions import (
     WORKSPACE,
     Revision,
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the MLflow store complete for some revisions; says what was missing.
 
     Returns:
-        0 when the store holds their results, 1 when some are nowhere or the store cannot be reached, 2 where a name
-        is none of a revision.
+        0 when the store holds their results, 1 when some are nowhere or damaged or the store cannot be reached, 2 where
+        a name is none of a revision.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.sync",
@@ -59,11 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _sync(_chosen(options.revisions, options.all_commits, options.experiments))
     except _UnknownError as error:
-        return _report(error, 2)
-    except (RevisionError, TrackingError, ParamsError) as error:
-        return _report(error, 1)
+        return report("sync", error, 2)
+    except (*REFUSALS, TrackingError, ParamsError) as error:
+        return report("sync", error, 1)
     except KeyboardInterrupt:
-        return _report("interrupted; a second call goes on", 130)
+        return report("sync", "interrupted; a second call goes on", 130)
 
 
 class _UnknownError(Exception):
@@ -98,10 +99,10 @@ def _sync(revisions: Sequence[Revision]) -> int:
     for revision in tqdm(missing, unit="result", disable=None, dynamic_ncols=True):
         try:
             recorded |= _record(revision)
-        except (RevisionError, TrackingError) as error:
+        except (*REFUSALS, TrackingError) as error:
             failed = True
             with tqdm.external_write_mode(sys.stderr):
-                _report(error, 1)
+                report("sync", error, 1)
     if missing:
         runs = recorded_runs()
     tagged = _tag(_holders(runs, [dict(content) for content in results]))
@@ -121,9 +122,6 @@ def _record(revision: Revision) -> bool:
         load(project_root() / "params.yaml")
     with results_of(revision) as results:
         params = _as_stages_record(results.params)
-        for name in ("seeds", "environment"):
-            if name not in params:
-                raise RevisionError(f"{revision.name}: params.yaml: {name}: expected a value, found nothing")
         try:
             recorded = record_missing(params, results.folder / "results", results.stages, _origin(revision))
         except TrackingError as error:
@@ -186,11 +184,6 @@ def _joined(names: Sequence[str]) -> str:
 
 def _count(things: Sequence[Any] | Mapping[Any, Any], name: str) -> str:
     return f"{len(things)} {name}{'s' * (len(things) != 1)}"
-
-
-def _report(error: Exception | str, status: int) -> int:
-    print(f"sync: {error}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

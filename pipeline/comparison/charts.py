@@ -17,8 +17,8 @@ from ddpg.statistics import Interval, bootstrap_interquartile_mean
 from ddpg.visualizations.figure import new_figure, write_figure
 from ddpg.visualizations.learning_curves import Measure, draw_group
 from ddpg.visualizations.panels import show_number
-from pipeline.comparison.result import Result
-from pipeline.comparison.scores import CONFIDENCE_LEVEL, METRICS, Difference
+from pipeline.comparison.result import CONFIDENCE_LEVEL, Result
+from pipeline.comparison.scores import METRICS, Difference
 from pipeline.report import data_uri
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -129,7 +129,7 @@ def draw_maps(baseline: Result, candidate: Result) -> str | None:
         `None` where one has no snapshots, or where their planes of states differ.
     """
     histories = [result.history for result in (baseline, candidate)]
-    if any(history is None or history.grid is None for history in histories):
+    if any(history is None or not history.snapshots for history in histories):
         return None
     a, b = (history for history in histories if history is not None)
     if a.grid is None or b.grid is None or not _same_plane(a.grid, b.grid):

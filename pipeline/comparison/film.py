@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from ddpg.files import DamagedFileError
 from ddpg.visualizations.video import Frame, write_mp4
 
 _WIDTH = 1280
@@ -35,8 +37,11 @@ def write_side_by_side(films: Sequence[Film], path: Path) -> None:
     Args:
         films: At least one; time and frame rate are the first one's.
         path: Ends in `.mp4`.
+
+    Raises:
+        DamagedFileError: A film is none.
     """
-    with av.open(films[0].file) as container:
+    with _opened(films[0]) as container:
         fps = float(container.streams.video[0].average_rate or 1)
     write_mp4(_side_by_side(films, fps), path, fps)
 
@@ -65,7 +70,7 @@ def _side_by_side(films: Sequence[Film], fps: float) -> Iterator[Frame]:
 
 def _in_step(film: Film, width: int, seconds_per_frame: float) -> Iterator[Frame]:
     """The frame of a film at each frame of the common time, where that is after so many seconds of the film."""
-    with av.open(film.file) as container:
+    with _opened(film) as container:
         ratio = seconds_per_frame * float(container.streams.video[0].average_rate or 1)
         n_shown = 0
         for i, frame in enumerate(container.decode(video=0)):
@@ -76,6 +81,17 @@ def _in_step(film: Film, width: int, seconds_per_frame: float) -> Iterator[Frame
                     picture = _scaled(frame, width)
                 yield picture
                 n_shown += 1
+        if not n_shown:
+            raise IndexError("no frame can be decoded")
+
+
+@contextmanager
+def _opened(film: Film) -> "Iterator[av.container.InputContainer]":
+    try:
+        with av.open(film.file) as container:
+            yield container
+    except (av.FFmpegError, IndexError) as error:  # IndexError: without stream or frame
+        raise DamagedFileError(f"{film.file}: expected a video, received something else ({error})") from None
 
 
 def _scaled(frame: Any, width: int) -> Frame:

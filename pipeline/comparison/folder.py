@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ddpg.files import require_parent
+
 PAGE, TEXT, FILM, VIDEOS = "index.html", "compare.md", "compare.mp4", "videos"
 _MARKER = ".comparison"
 _OWN = {PAGE, TEXT, FILM, VIDEOS, _MARKER}
@@ -20,7 +22,9 @@ def require_replaceable(folder: Path) -> None:
 
     Raises:
         FolderError: It does, or it is no folder.
+        OSError: It can be neither made nor written.
     """
+    require_parent(folder)
     if folder.is_dir():
         found = {path.name for path in folder.iterdir()}
         others = found - _OWN if _MARKER in found else found

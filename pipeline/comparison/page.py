@@ -63,13 +63,14 @@ def page_of(results: Sequence[Result], comparisons: Sequence[Comparison], videos
 
 
 def _section(comparison: Comparison, index: int) -> dict[str, Any]:
-    changes = comparison.changes
+    changes, both = comparison.changes, (comparison.baseline, comparison.candidate)
     same = {"parameters": changes.parameters, "code": changes.code, "packages": changes.packages}
     return {
         "baseline": comparison.baseline.name,
         "candidate": comparison.candidate.name,
         "verdict": comparison.verdict,
         "how": how_compared(comparison),
+        "levels": " and ".join(dict.fromkeys(_percent(each.confidence_level) for each in both)),
         "cautions": comparison.cautions,
         "scores": list(_scores(comparison, index)),
         "parameters": changes.parameters,
@@ -167,6 +168,10 @@ def _beside(film: Path, videos: Path, name: str) -> str:
     videos.mkdir(exist_ok=True)
     (videos / name).write_bytes(film.read_bytes())
     return f"{videos.name}/{name}"
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:g} %"
 
 
 def _minus(text: str) -> str:

@@ -19,7 +19,11 @@ TABLES = (
 )
 """What is read where no pictures are asked for: git has it, whatever DVC's cache lacks."""
 
+CONFIDENCE_LEVEL = 0.95
+"""Of a difference and a probability of improvement; a value's own interval has that of its parameters."""
+
 _SHORT_HASH = 10
+_RETURNS = ("training_return", "test_return", "validation_return")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Result:
         if "evaluate" not in opened.stages:
             name, found = opened.revision.name, ", ".join(opened.stages) or "none"
             raise RevisionError(
-                f"{name}: expected complete results of the stages train and evaluate, found {found}; run `dvc repro`"
+                f"{name}: expected the results of the stages train and evaluate, as dvc.lock describes them, "
+                f"found {found}; run `dvc repro`"
             )
         return cls(opened.revision, opened.folder, opened.params, opened.stages)
 
@@ -68,20 +73,26 @@ class Result:
         file = self.folder / "params.yaml"
         return file.is_file() and YAML(typ="safe", pure=True).load(file) != self.params
 
+    @property
+    def confidence_level(self) -> float:
+        """Of the intervals of this result's values; old parameters may not state it."""
+        return float(self.params.get("evaluate", {}).get("confidence_level", CONFIDENCE_LEVEL))
+
     @cached_property
     def training(self) -> pd.DataFrame:
         """A row per seed and training episode."""
-        return read_table(self.folder / "results/train/episodes.csv", ["seed", "episode"])
+        return read_table(self.folder / "results/train/episodes.csv", ["seed", "episode"], ["is_best"], _RETURNS)
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
         """A row per seed, policy and evaluation episode."""
-        return read_table(self.folder / "results/evaluate/episodes.csv", ["seed", "policy", "episode", "return"])
+        return read_table(self.folder / "results/evaluate/episodes.csv", ["seed", "policy", "episode"], ["return"])
 
     @cached_property
     def seeds(self) -> pd.DataFrame:
         """A row per seed, in their order."""
-        table = read_table(self.folder / "results/evaluate/seeds.csv", ["seed", "best_return"])
+        returns, steps = ["best_return", "final_return"], ["episodes_to_solve", "environment_steps_to_solve"]
+        table = read_table(self.folder / "results/evaluate/seeds.csv", ["seed"], returns, steps)
         return table.sort_values("seed", ignore_index=True)
 
     @cached_property

@@ -22,10 +22,8 @@ from ddpg.comparison import (
 from ddpg.seeding import Stream, generator
 from ddpg.statistics import Interval
 from pipeline.comparison.changes import Changes, changes_between
-from pipeline.comparison.result import Result
+from pipeline.comparison.result import CONFIDENCE_LEVEL, Result
 
-CONFIDENCE_LEVEL = 0.95
-"""Of a difference and a probability of improvement; a value's own interval has that of its parameters."""
 N_SAMPLES = 10_000
 _SEED = 0
 _LARGE = 10_000
@@ -216,11 +214,10 @@ def _of_both(baseline: Result, candidate: Result, section: str, name: str | None
 
 def _value(metric: Metric, result: Result) -> Interval:
     """With the interval of the evaluate stage, as in its metrics.json."""
-    settings: dict[str, Any] = result.params["evaluate"]
+    settings: dict[str, Any] = result.params.get("evaluate", {})
     rng = generator(settings.get("seed", _SEED), Stream.BOOTSTRAP)
-    level = settings.get("confidence_level", CONFIDENCE_LEVEL)
     n_samples = settings.get("n_bootstrap_samples", N_SAMPLES)
-    return bootstrap(metric.scores(result), metric.statistic, level, n_samples, rng)
+    return bootstrap(metric.scores(result), metric.statistic, result.confidence_level, n_samples, rng)
 
 
 def _difference(

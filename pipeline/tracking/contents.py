@@ -5,12 +5,15 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ddpg.files import DamagedFileError
+from pipeline.documents import json_in, metrics_in
 from pipeline.lineage import WITHOUT_EFFECT
 from pipeline.results import CSV
 
@@ -82,8 +85,8 @@ def episode_points(record: Mapping[str, Any]) -> list[Point]:
 def training_points(results: Path) -> dict[int, list[Point]]:
     """Every seed's metric points, from `train/episodes.csv`."""
     points: dict[int, list[Point]] = defaultdict(list)
-    with (results / "train" / "episodes.csv").open(newline="", encoding="utf-8") as file:
-        for record in csv.DictReader(file):
+    with _rows(results / "train" / "episodes.csv") as records:
+        for record in records:
             points[int(record["seed"])] += episode_points(record)
     return dict(points)
 
@@ -106,8 +109,9 @@ def points_over_seeds(points: Mapping[int, list[Point]]) -> list[Point]:
 def stage_metrics(stage: str, results: Path) -> dict[str, Any]:
     """Contents of a stage's metrics.json; empty for a stage that has none."""
     file = results / stage / "metrics.json"
-    contents: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return contents
+    if not file.is_file():
+        return {}
+    return (metrics_in if stage == "evaluate" else json_in)(file.read_bytes(), str(file))
 
 
 def seed_summaries(stage: str, results: Path) -> dict[int, Summary]:
@@ -115,8 +119,20 @@ def seed_summaries(stage: str, results: Path) -> dict[int, Summary]:
     file = results / stage / "seeds.csv"
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as table:
-        return {int(row.pop("seed")): summarize(stage, row) for row in csv.DictReader(table)}
+    with _rows(file) as rows:
+        return {int(row.pop("seed")): summarize(stage, row) for row in rows}
+
+
+@contextmanager
+def _rows(file: Path) -> "Iterator[csv.DictReader[str]]":
+    """The rows of a table; whatever is wrong with them is said with the name of the file."""
+    try:
+        with file.open(newline="", encoding="utf-8") as table:
+            yield csv.DictReader(table)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise DamagedFileError(
+            f"{file}: expected a table (CSV) of seeds, received something else ({error!r})"
+        ) from None
 
 
 def summarize(stage: str, metrics: Mapping[str, Any]) -> Summary:
@@ -205,6 +221,6 @@ def _number(value: Any) -> float | None:
         value = {"True": 1.0, "False": 0.0}.get(value, value)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -12,6 +12,15 @@ REQUEST_SECONDS = 10
 PATIENT_REQUEST_SECONDS = 60
 """Where nothing but the tracker is waited for."""
 RECORD_SECONDS = 60.0
+_SECRETS = (
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+)
+"""Variables by which MLflow is given secrets of its server and of stores for artifacts; Google's names a file."""
 
 
 class TrackingError(RuntimeError):
@@ -51,16 +60,9 @@ def reason(error: Exception) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """A text without the credentials of the tracker, whether they stand in its address or in the environment."""
+    """A text without credentials of the tracker and its artifacts, which its address or the environment may hold."""
     address, query = tracking_uri().partition("://")[2].rpartition("@")[0], tracking_uri().partition("?")[2]
     password = unquote(address.partition(":")[2])
-    secrets = (
-        query,
-        address,
-        password,
-        os.environ.get("MLFLOW_TRACKING_PASSWORD"),
-        os.environ.get("MLFLOW_TRACKING_TOKEN"),
-    )
-    for secret in filter(None, secrets):
+    for secret in filter(None, (query, address, password, *map(os.environ.get, _SECRETS))):
         text = text.replace(secret, "***")
     return re.sub(r"://[^/\s@]+@", "://***@", text)

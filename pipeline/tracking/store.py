@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ruamel.yaml import YAML
 
+from ddpg.files import DamagedFileError
 from ddpg.history import TrainingHistory
 from pipeline.lineage import STAGES, Origin, config_hash, project_root, stage_digest
 from pipeline.quiet import silent_stderr
@@ -239,7 +240,10 @@ class Store:
                 self.close(children[seed], "FINISHED")
             points += points_over_seeds(training)
         self._add_missing_points(run, points)
-        for seed, summary in seed_summaries(stage, results).items():
+        summaries = seed_summaries(stage, results)
+        for seed in summaries.keys() - children.keys():
+            raise DamagedFileError(f"{results / 'train/episodes.csv'}: expected episodes of seed {seed}, found none")
+        for seed, summary in summaries.items():
             self._add_missing_points(children[seed], summary.points)
             self._add_tags(children[seed], summary.tags)
         self._add_workspace(run, results.parent)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ddpg.files import replacing
+from ddpg.files import replacing, require_parent
 
 
 def names(folder):
@@ -82,3 +82,20 @@ def test_a_disk_that_is_full_leaves_no_half_file(tmp_path, name):
     assert name in done.stderr.splitlines()[-1]
     assert (tmp_path / name).read_bytes() == b"old"
     assert names(tmp_path) == [name]
+
+
+def test_a_path_where_nothing_can_be_made_is_refused_before_any_work(tmp_path):
+    require_parent(tmp_path / "new/folder/file")
+    assert names(tmp_path) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"expected a path in a folder, but .*file is a file"):
+        require_parent(tmp_path / "file/a/b")
+    with pytest.raises(OSError, match="name too long"):
+        require_parent(tmp_path / ("a" * 300) / "b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="expected a folder that may be written"):
+        require_parent(tmp_path / "a/b")

@@ -3,12 +3,14 @@ import zipfile
 import numpy as np
 import pytest
 
+from ddpg.files import DamagedFileError
 from ddpg.history import (
     EpisodeHistory,
     GridAxes,
     Snapshot,
     TrainingHistory,
     load_episodes,
+    save_arrays,
     save_episodes,
 )
 
@@ -123,3 +125,24 @@ def test_names_a_file_that_is_missing_or_something_else(tmp_path, load):
     np.savez(path, reward_threshold=np.array([{"an": "object"}], dtype=object))
     with pytest.raises(ValueError, match=r"history\.npz"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reward_threshold", [1.0, 2.0]),
+        ("action_names", 3),
+        ("action_low", ["x"]),
+        ("action_high", []),
+        ("grid_x", 3.0),
+        ("grid_x_dimension", 7),
+        ("grid_action_dimension", 1),
+        ("snapshot_q_max", [1.0]),
+        ("snapshot_policy", np.zeros((3, 1, 1))),
+    ],
+)
+def test_arrays_that_do_not_agree_are_refused_by_name(tmp_path, name, value):
+    path = tmp_path / "history.npz"
+    save_arrays(path, history(3).to_arrays() | {name: np.asarray(value)})
+    with pytest.raises(DamagedFileError, match=r"history\.npz: expected a training history"):
+        TrainingHistory.load(path)

@@ -97,6 +97,16 @@ def test_writes_a_report(tmp_path, capsys):
     assert "index.html" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("out", ["file", "file/report", "file/a/b", "a" * 300])
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(revisions, out, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["baseline", "noisy", "--out", str(tmp_path / out)]) == 2
+    assert revisions[0] == []
+    printed = capsys.readouterr()
+    assert printed.err.startswith("compare: ")
+    assert printed.err.count("\n") == 1
+
+
 def test_a_folder_with_something_else_is_refused_before_any_work(revisions, tmp_path, capsys):
     (tmp_path / "mine.txt").touch()
     assert main(["baseline", "noisy", "--out", str(tmp_path)]) == 2

@@ -191,3 +191,8 @@ def test_a_diff_applies_to_its_commit(tmp_path: Path) -> None:
     git("checkout", "--quiet", "code.py")
     git("apply", "git.diff")
     assert file.read_text() == "changed\n\nlast\n\n"
+
+
+def test_parameters_of_the_lock_go_before_values_where_they_need_sections() -> None:
+    lock = {"stages": {"train": {"params": {"params.yaml": {"agent.lr_actor": 0.5, "seeds": [1]}}}}}
+    assert params_of_results({"agent": 3, "seeds": [2]}, lock) == {"agent": {"lr_actor": 0.5}, "seeds": [1]}

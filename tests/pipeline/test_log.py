@@ -57,6 +57,18 @@ def test_a_broken_commit_between_them_does_no_harm(repository: Repository, capsy
     assert len(listed(capsys)) == 2
 
 
+def test_a_workspace_in_the_middle_of_a_merge_is_left_out(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository.folder / "dvc.lock").write_text("<<<<<<< ours\nstages: {}\n=======\nstages: {}\n>>>>>>> theirs\n")
+    assert main(["--json"]) == 0
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)) == 2
+    assert printed.err.startswith("log: left out: workspace: dvc.lock: expected YAML")
+    assert printed.err.count("\n") == 1
+    assert main(["workspace"]) == 2
+
+
 def test_named_revisions_alone_are_listed(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     (entry,) = listed(capsys, "HEAD~1")
     assert entry["subject"] == "Write about it"

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from ddpg.files import DamagedFileError
 from pipeline import results
 
 
@@ -22,3 +23,37 @@ def test_require_names_the_stage(tmp_path):
     assert results.require(tmp_path, "train") == tmp_path
     with pytest.raises(results.MissingResultError, match=r"seeds: expected from the train stage.*dvc repro train"):
         results.require(tmp_path / "seeds", "train")
+
+
+TABLE = "seed,policy,return\n1,best,0.5\n1,final,\n2,best,1\n"
+
+
+def test_reads_a_table(tmp_path):
+    (tmp_path / "a.csv").write_text(TABLE)
+    table = results.read_table(tmp_path / "a.csv", ["seed", "policy"], ["return"], ["absent"])
+    assert table["return"].fillna(-1).tolist() == [0.5, -1, 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (TABLE, "", "expected a table"),
+        ("return", "score", "expected rows with the columns seed, policy, return, found no return"),
+        ("0.5", "words", "expected finite numbers as return"),
+        ("0.5", "1e999", "expected finite numbers as return"),
+        ("0.5", "9" * 5000, "expected finite numbers as return"),
+        ("2,best", ",best", "expected whole numbers as seed"),
+        ("2,best", "2.5,best", "expected whole numbers as seed"),
+        ("2,best", "1,best", "expected one row for each seed and policy"),
+    ],
+)
+def test_a_table_of_another_kind_is_refused_by_name(tmp_path, old, new, expected):
+    (tmp_path / "a.csv").write_text(TABLE.replace(old, new))
+    with pytest.raises(DamagedFileError, match=rf"a\.csv: {expected}"):
+        results.read_table(tmp_path / "a.csv", ["seed", "policy"], ["return"])
+
+
+def test_json_nested_too_deep_is_refused_by_name(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(DamagedFileError, match=r"a\.json: expected JSON"):
+        results.read_json(tmp_path / "a.json")

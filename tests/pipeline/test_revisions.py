@@ -76,6 +76,13 @@ def test_commits_with_the_same_results_share_digests_and_a_broken_lock_has_none(
         resolve(broken)
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 3000, b"stages: " + b"9" * 5000, b"stages: 3"])
+def test_a_damaged_lock_in_the_workspace_is_named_in_one_line(repository: Repository, content: bytes) -> None:
+    (repository.folder / "dvc.lock").write_bytes(content)
+    with pytest.raises(RevisionError, match=r"\Aworkspace: dvc\.lock: [^\n]*expected [^\n]*\Z"):
+        results_of(WORKSPACE).__enter__()
+
+
 def test_results_restored_from_the_cache_are_those_of_the_workspace(repository: Repository) -> None:
     with results_of(resolve("HEAD")) as copied:
         assert copied.folder != repository.folder
@@ -177,6 +184,26 @@ def test_no_file_is_written_outside_the_folder(
         results_of(resolve("HEAD")).__enter__()
 
 
+def test_no_file_is_written_through_a_link(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    paths = ["results/train/seeds/link", "results/train/seeds/link/file"]
+
+    def get_file(source: str, target: str) -> None:
+        if source == paths[0]:
+            Path(target).symlink_to(outside)
+        else:
+            Path(target).write_text("forged")
+
+    forged = SimpleNamespace(find=lambda _: paths, get_file=get_file, close=lambda: None)
+    monkeypatch.setattr("dvc.api.DVCFileSystem", lambda *_, **__: forged)
+    with pytest.raises(RevisionError, match="received one that leaves it"):
+        results_of(resolve("HEAD")).__enter__()
+    assert list(outside.iterdir()) == []
+
+
 def record(repository: Repository) -> Store:
     with results_of(WORKSPACE) as results:
         record_missing(results.params, repository.results, results.stages)
@@ -209,14 +236,19 @@ def test_a_run_that_no_revision_holds_has_what_mlflow_keeps(repository: Reposito
         assert (results.folder / "results/animate/rollout.mp4").read_text() == "rollout.mp4"
 
 
-def test_a_store_that_names_files_outside_is_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "path", ["train/../../../../out", "../../out", "/out", "train//out/../../../../out", "train/../../../../tmp/out"]
+)
+def test_a_store_that_names_files_outside_is_refused(
+    repository: Repository, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
     (parent,) = record(repository).parents()
     repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
-    forged = SimpleNamespace(is_dir=False, path="train/../../../../out")
+    forged = SimpleNamespace(is_dir=False, path=path)
     monkeypatch.setattr(MlflowClient, "list_artifacts", lambda *_: [forged])
-    with pytest.raises(RevisionError, match="leaves it"):
+    with pytest.raises(RevisionError, match=r"leaves it|is not in the subpath"):
         results_of(resolve(parent.info.run_id)).__enter__()
 
 

@@ -56,6 +56,26 @@ def test_refuses_what_is_no_result_and_writes_nothing(project, capsys):
     assert not (project.folder / "result.html").exists()
 
 
+@pytest.mark.parametrize("out", [".", "params.yaml/result.html", "params.yaml/a/b/c", "a" * 300, f"{'a' * 300}/b"])
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(project, out, monkeypatch, capsys):
+    monkeypatch.setattr("pipeline.show.page_of", lambda _: pytest.fail("worked"))
+    before = sorted(project.folder.rglob("*"))
+    assert main(["--out", out]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("show: ")
+    assert printed.err.count("\n") == 1
+    assert sorted(project.folder.rglob("*")) == before
+
+
+def test_what_names_and_values_hold_is_escaped(project, capsys):
+    attack = "<script>alert(1)</script>"
+    write_params(project.folder, agent={"activation_fn_actor": attack}, environment={"id": attack})
+    with results_of(resolve("workspace")) as results:
+        page = page_of(replace(results, revision=Revision(attack, "0" * 40, "experiment")))
+    assert "<script>alert" not in page
+    assert page.count("&lt;script&gt;alert") >= 4
+
+
 def test_figures_leave_out_what_an_environment_without_threshold_has_not():
     policies = {"return_iqm": -150.0, "return_iqm_low": None, "return_iqm_high": None, "return_worst_seed": -160.0}
     figures = list(key_figures({"best": policies, "final": policies}))

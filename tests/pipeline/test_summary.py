@@ -48,3 +48,20 @@ def test_nothing_evaluated_is_status_1(tmp_path, monkeypatch, capsys):
     results.EVALUATE.mkdir(parents=True)
     results.write_json(results.EVALUATE / "metrics.json", metrics())
     assert main([]) == 0
+
+
+def test_damaged_metrics_are_status_1_and_named_in_a_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    results.EVALUATE.mkdir(parents=True)
+    for damage in ({"best": None}, {"final": {}}, {"median_seed": "x"}, {"episodes_to_solve_median": [1]}):
+        results.write_json(results.EVALUATE / "metrics.json", metrics(**damage))
+        assert main([]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("summary: results/evaluate/metrics.json: ")
+        assert printed.err.count("\n") == 1
+
+
+def test_a_step_without_its_episode_is_left_out():
+    of_steps = {name: value for name, value in metrics().items() if name != "episodes_to_solve_median"}
+    assert "Median to solve" not in "\n".join(summarize(of_steps))

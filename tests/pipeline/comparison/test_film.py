@@ -2,6 +2,7 @@ import av
 import numpy as np
 import pytest
 
+from ddpg.files import DamagedFileError
 from ddpg.visualizations.video import write_mp4
 from pipeline.comparison.film import Film, write_side_by_side
 
@@ -58,3 +59,16 @@ def test_the_same_films_give_the_same_bytes(film, tmp_path):
         write_side_by_side(films, tmp_path / name)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
     assert shown(tmp_path / "one.mp4")[1] == (2 * 396, 1280, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", None])
+def test_a_damaged_film_is_refused_by_name(tmp_path, content):
+    films = [Film(tmp_path / f"{name}.mp4", name, "#000", 10.0) for name in ("whole", "damaged")]
+    for film in films:
+        write_mp4([np.zeros((72, 128, 3), np.uint8)] * 3, film.file, 10)
+    whole = films[1].file.read_bytes()
+    films[1].file.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    for order in (films, films[::-1]):
+        with pytest.raises(DamagedFileError, match=r"damaged\.mp4: expected a video"):
+            write_side_by_side(order, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()

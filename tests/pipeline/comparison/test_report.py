@@ -62,6 +62,30 @@ def test_writes_a_page_that_needs_nothing_else_and_runs_no_foreign_script(result
     assert write(tmp_path / "again", results) == text
 
 
+def test_names_subjects_and_files_are_escaped(repository, tmp_path):
+    commit = repository.commit(EVIL, **{"<i>agent": "a = 1\n"})
+    repository.git("branch", "<script>main")
+    other = repository.commit("Second", **{"<i>agent": "a = 2\n"})
+    results = [
+        result(tmp_path, "<script>main", CLOSE, commit=commit),
+        result(tmp_path, "second", BETTER, commit=other),
+    ]
+    parsed = Page(write(tmp_path / "report", results))
+    assert parsed.tags.count("script") == 1
+    assert "i" not in parsed.tags
+    for text in ("<script>main", EVIL, "<i>agent.py"):
+        assert text in parsed.text
+
+
+def test_the_level_of_each_interval_is_said(repository, tmp_path):
+    results = [
+        result(tmp_path, "first", CLOSE, evaluate={"confidence_level": 0.9}),
+        result(tmp_path, "second", BETTER, evaluate={"confidence_level": 0.995}),
+    ]
+    text = Page(write(tmp_path / "report", results)).text
+    assert "intervals over seeds: 90 % and 99.5 % of a value, 95 % of a difference and of a probability." in text
+
+
 def test_results_without_pictures_have_a_page_too(repository, tmp_path):
     plain = [result(tmp_path, name, best) for name, best in (("first", CLOSE), ("second", BETTER), ("third", CLOSE))]
     parsed = Page(write(tmp_path / "report", plain))

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.tracking import LiveTraining, TrackingError, live, record, record_missing
 from pipeline.tracking import store as store_module
+from pipeline.tracking.faults import without_secrets
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live, wait_until
 
@@ -37,6 +38,22 @@ def test_a_dead_tracker_costs_one_warning_and_little_time(
     assert capfd.readouterr().err.count("warning") == 1
     with pytest.raises(TrackingError):
         record_missing(laboratory.params, laboratory.results, ["train"])
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AZURE_STORAGE_ACCESS_KEY",
+        "AZURE_STORAGE_CONNECTION_STRING",
+    ],
+)
+def test_a_secret_of_the_environment_is_masked(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, PASSWORD)
+    assert without_secrets(f"403: {PASSWORD} is refused") == "403: *** is refused"
 
 
 @pytest.mark.usefixtures("store")
