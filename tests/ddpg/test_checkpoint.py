@@ -146,6 +146,32 @@ def test_an_interrupted_episode_is_made_again_in_the_same_process():
     assert [snapshot.step for snapshot in history.snapshots] == list(range(1, 25))
 
 
+@pytest.mark.parametrize("interrupted_by", ["test", "validate"])
+def test_an_episode_whose_test_or_validation_was_interrupted_is_made_again(monkeypatch, interrupted_by):
+    agent = DDPG(Counter(terminates=True, prize=10.0), SMALL.model_copy(update={"learning_starts": 2}), seed=1)
+    whole, best = getattr(agent, interrupted_by), []
+
+    def stop(*args):
+        monkeypatch.undo()
+        whole(*args)
+        raise StoppedError
+
+    monkeypatch.setattr(agent, interrupted_by, stop)
+    with pytest.raises(StoppedError):
+        agent.train_n_episodes(3, gen_q_a_frames_every_n_steps=2, grid=GridConfig(n_cells=2, n_actions=2))
+    history = agent.continue_training(
+        on_best_training_score=lambda agent, record: best.append(record.episode),
+        on_best_test_score=lambda agent, record: best.append(record.episode),
+    )
+    assert [record.episode for record in agent.records] == [1, 2, 3]
+    assert [record.agent_steps for record in agent.records] == [6, 12, 18]
+    assert [episode.episode for episode in history.training_episodes] == [1, 2, 3]
+    assert [episode.episode for episode in history.test_episodes] == [1, 2, 3]
+    assert agent.n_successes == 3
+    assert [snapshot.step for snapshot in history.snapshots] == list(range(2, 19, 2))
+    assert best == [1, 1]
+
+
 def test_within_an_episode_nothing_is_saved(tmp_path):
     agent = DDPG(Counter(), SMALL, seed=1)
     with pytest.raises(RuntimeError, match="expected to be called between two episodes"):
