@@ -71,23 +71,26 @@ def cut(path):
 
 
 CASES = {
-    "as it is": ({}, {}),
-    "dropout": ({"dropout_actor": 0.2, "dropout_critic": 0.1}, {}),
-    "batch norm": ({"bn_momentum_actor": 0.9}, {}),
-    "updates after the episode, a full buffer": ({"train_during_episode": False, "replay_buffer_size": 16}, {}),
-    "random episodes, no tests": ({}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
-    "snapshots": ({}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
-}
+    "as it is": ({}, {}, {}),
+    "dropout": ({}, {"dropout_actor": 0.2, "dropout_critic": 0.1}, {}),
+    "batch norm": ({}, {"bn_momentum_actor": 0.9}, {}),
+    "updates after the episode, a full buffer": ({}, {"train_during_episode": False, "replay_buffer_size": 16}, {}),
+    "random episodes, no tests": ({}, {}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
+    "snapshots": ({}, {}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
+    "goals, of which learning needs those before the interruption, and random actions after it": (
+        {"terminates": True, "prize": 10.0}, {"successes_before_learning": 4}, {"n_random_episodes": 5},
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path, case):
-    agent_changes, plan_changes = CASES[case]
+    env_changes, agent_changes, plan_changes = CASES[case]
     plan = PLAN.model_copy(update=plan_changes)
-    whole = DDPG(Counter(), SMALL.model_copy(update=agent_changes), seed=1)
+    whole = DDPG(Counter(**env_changes), SMALL.model_copy(update=agent_changes), seed=1)
     list(train(whole, plan))
-    interrupted(tmp_path / "checkpoints", (2, 4), plan, **agent_changes)
-    resumed = DDPG.resume(tmp_path / "checkpoints", Counter())
+    interrupted(tmp_path / "checkpoints", (2, 4), plan, Counter(**env_changes), **agent_changes)
+    resumed = DDPG.resume(tmp_path / "checkpoints", Counter(**env_changes))
     assert len(resumed.records) == 4
     list(continue_training(resumed))
     assert whole.n_updates == resumed.n_updates > 0
