@@ -82,16 +82,23 @@ def save(agent: "DDPG", folder: Path) -> None:
         before = Written(folder)
     segments = list(before.segments)
     counts = _counts(agent)
-    if counts != before.counts:
-        link = {"previous": segments[-1] if segments else None}
-        segments.append(_write(folder, None, link, _since(agent, before.counts)))
-    numbers = [int(path.name[6:14]) for path in folder.glob("state-*.checkpoint") if _FILE.fullmatch(path.name)]
+    present = _files(folder)
+    numbers = [int(path.name[6:14]) for path in present if path.match("state-*.checkpoint")]
     name = f"state-{max(numbers, default=0) + 1:08d}"
-    _write(folder, name, _document(agent, segments), _arrays(agent))
+    try:
+        if counts != before.counts:
+            link = {"previous": segments[-1] if segments else None}
+            segments.append(_write(folder, None, link, _since(agent, before.counts)))
+        _write(folder, name, _document(agent, segments), _arrays(agent))
+    except OSError:
+        # A segment without its state would take space where there is none.
+        for path in _files(folder) - present:
+            path.unlink(missing_ok=True)
+        raise
     agent.written = Written(folder, name, segments, counts)
     kept = {name, before.state, *(f"history-{digest}" for digest in segments)}
-    for path in folder.iterdir():
-        if _FILE.fullmatch(path.name) and path.name.removesuffix(".checkpoint") not in kept:
+    for path in _files(folder):
+        if path.name.removesuffix(".checkpoint") not in kept:
             path.unlink(missing_ok=True)
 
 
@@ -250,6 +257,10 @@ def _generators(agent: "DDPG") -> dict[str, np.random.Generator]:
     # For environments that ignore the seed of a reset.
     environments = getattr(env, "np_random", None)
     return generators | ({"environment": environments} if isinstance(environments, np.random.Generator) else {})
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path for path in folder.iterdir() if _FILE.fullmatch(path.name)}
 
 
 def _exist(written: Written) -> bool:

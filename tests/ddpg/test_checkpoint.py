@@ -1,6 +1,10 @@
+import errno
+import itertools
 import json
+import os
 import shutil
 import warnings
+from unittest.mock import Mock
 
 import gymnasium as gym
 import numpy as np
@@ -231,6 +235,26 @@ def test_what_a_crash_leaves_half_written_is_ignored_and_removed(tmp_path):
     agent.save_checkpoint(tmp_path)
     assert not list(tmp_path.glob("*.tmp"))
     assert (tmp_path / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("wrote_them", [True, False])
+def test_a_save_that_fails_leaves_the_folder_as_it_was(tmp_path, monkeypatch, wrote_them):
+    """Also where another agent of the same training wrote what is there, whose history is the same."""
+    agent = interrupted(tmp_path, (2,))
+    if not wrote_them:
+        agent = DDPG(Counter(), SMALL, seed=1)
+        list(itertools.islice(train(agent, PLAN), 2))
+    before = contents(tmp_path)
+    # The segment, the folder, the state, the folder again.
+    for n_succeed in range(4):
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=[None] * n_succeed + [full]))
+        with pytest.raises(OSError, match="No space left"):
+            agent.save_checkpoint(tmp_path)
+        assert contents(tmp_path) == before
+    monkeypatch.undo()
+    agent.save_checkpoint(tmp_path)
+    assert len(DDPG.resume(tmp_path, Counter()).records) == len(agent.records)
 
 
 def test_without_a_usable_checkpoint_the_error_says_why_file_by_file(tmp_path):
