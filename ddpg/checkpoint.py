@@ -1,9 +1,10 @@
 """A training on disk, so that it goes on after an interruption as if there had been none.
 
 A folder holds the two newest states, and the history in segments of which each names the one before it. A save writes
-one state and what happened since the save before, so its cost does not grow with the training. Files are never
-changed: they are written under another name, flushed and renamed. Each begins with the SHA-256 of the rest, which is
-a line of JSON and then arrays; a segment's name is taken from its digest, so that a state vouches for all before it.
+one state and what happened since the save before, so what it writes does not grow with the history; the number of
+files does, by one a save. Files are never changed: they are written under another name, flushed and renamed. Each
+begins with the SHA-256 of the rest, which is a line of JSON and then arrays; a segment's name is taken from its digest,
+so that a state vouches for all before it.
 """
 
 import hashlib
