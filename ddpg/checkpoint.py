@@ -24,6 +24,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ddpg.config import TrainingConfig
+from ddpg.environment import copies
 from ddpg.history import TrainingHistory, load_arrays, save_arrays
 from ddpg.policy import bounds_as_json
 from ddpg.training import Checkpoint, EpisodeRecord, TrainingProgress
@@ -191,6 +192,8 @@ def restore(agent: "DDPG", state: State) -> None:
         )
     state.written.counts = _counts(agent)
     agent.written = state.written
+    n_validating = sum(name.startswith("validation_environment") for name in document["generators"])
+    agent._validation_envs = copies(agent.env, n_validating)
     for name, generator in _generators(agent).items():
         if document["generators"].get(name) is not None:
             generator.bit_generator.state = document["generators"][name]
@@ -254,10 +257,13 @@ def _generators(agent: "DDPG") -> dict[str, np.random.Generator]:
         "sampling": agent._sampling,
         "random_actions": agent._random_actions,
     }
-    env = getattr(agent.env, "unwrapped", agent.env)
     # For environments that ignore the seed of a reset.
-    environments = getattr(env, "np_random", None)
-    return generators | ({"environment": environments} if isinstance(environments, np.random.Generator) else {})
+    validating = {f"validation_environment_{i}": env for i, env in enumerate(agent._validation_envs)}
+    for name, env in {"environment": agent.env, **validating}.items():
+        generator = getattr(getattr(env, "unwrapped", env), "np_random", None)
+        if isinstance(generator, np.random.Generator):
+            generators[name] = generator
+    return generators
 
 
 def _files(folder: Path) -> set[Path]:

@@ -26,13 +26,17 @@ PLAN = TrainingConfig(n_episodes=6, n_validation_episodes=2)
 
 
 class Forgetful(Counter):
-    """Ignores the seed of all resets but the first, so that its own generator goes through the training."""
+    """Ignores the seed of all resets but the first, so that its own generator goes through the training; pays by it."""
 
     def reset(self, *, seed=None, options=None):
         return super().reset(seed=None if self.seeds else 5)
 
     def _observation(self):
         return self.np_random.uniform(0, 100, self.size).astype(np.float32)
+
+    def step(self, action):
+        observation, _, *ends = super().step(action)
+        return observation, float(observation[0]), *ends
 
 
 class StoppedError(Exception):
@@ -101,11 +105,12 @@ def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
 
 
-def test_the_environments_own_generator_goes_on(tmp_path):
-    plan = PLAN.model_copy(update={"n_validation_episodes": 0})
+@pytest.mark.parametrize("after", [1, 3])
+def test_the_environments_own_generators_go_on(tmp_path, after):
+    """The first update is in the second episode, and so the first validation."""
     whole = DDPG(Forgetful(), SMALL, seed=1)
-    list(train(whole, plan))
-    interrupted(tmp_path / "checkpoints", (3,), plan, Forgetful())
+    list(train(whole, PLAN))
+    interrupted(tmp_path / "checkpoints", (after,), env=Forgetful())
     env = Forgetful()
     env.reset()
     resumed = DDPG.resume(tmp_path / "checkpoints", env)
