@@ -261,7 +261,7 @@ class DDPG:
         """Makes the episodes that are left of a training that was interrupted; see `train_n_episodes`.
 
         After `resume` it goes on as if there had been no interruption. In the process that was interrupted within an
-        episode, that episode is made again, and what it taught the agent so far stays.
+        episode, its test or its validation, that episode is made again, and what it taught the agent so far stays.
         """
         return self._follow(continue_training(self, on_step), on_episode, on_best_training_score, on_best_test_score)
 
@@ -272,8 +272,9 @@ class DDPG:
         on_best_training_score: EpisodeCallback | None,
         on_best_test_score: EpisodeCallback | None,
     ) -> TrainingHistory:
-        best_training = max((episode.score for episode in self.history.training_episodes), default=-math.inf)
-        best_test = max((episode.score for episode in self.history.test_episodes), default=-math.inf)
+        best_training = max((record.training_return for record in self.records), default=-math.inf)
+        # -inf first: NaN, where tests are off, is no maximum.
+        best_test = max([-math.inf, *(record.test_return for record in self.records)])
         for record in records:
             print(_line(record))
             if on_episode is not None:
@@ -283,7 +284,6 @@ class DDPG:
             if on_best_test_score is not None and record.test_return > best_test:
                 on_best_test_score(self, record)
             best_training = max(best_training, record.training_return)
-            # NaN, where tests are off, is no maximum.
             best_test = max(best_test, record.test_return)
         return self.history
 

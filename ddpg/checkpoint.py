@@ -1,9 +1,10 @@
 """A training on disk, so that it goes on after an interruption as if there had been none.
 
 A folder holds the two newest states, and the history in segments of which each names the one before it. A save writes
-one state and what happened since the save before, so its cost does not grow with the training. Files are never
-changed: they are written under another name, flushed and renamed. Each begins with the SHA-256 of the rest, which is
-a line of JSON and then arrays; a segment's name is taken from its digest, so that a state vouches for all before it.
+one state and what happened since the save before, so what it writes does not grow with the history; the number of
+files does, by one a save. Files are never changed: they are written under another name, flushed and renamed. Each
+begins with the SHA-256 of the rest, which is a line of JSON and then arrays; a segment's name is taken from its digest,
+so that a state vouches for all before it.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ddpg.config import TrainingConfig
+from ddpg.environment import copies
 from ddpg.history import TrainingHistory, load_arrays, save_arrays
 from ddpg.policy import bounds_as_json
 from ddpg.training import Checkpoint, EpisodeRecord, TrainingProgress
@@ -82,16 +84,23 @@ def save(agent: "DDPG", folder: Path) -> None:
         before = Written(folder)
     segments = list(before.segments)
     counts = _counts(agent)
-    if counts != before.counts:
-        link = {"previous": segments[-1] if segments else None}
-        segments.append(_write(folder, None, link, _since(agent, before.counts)))
-    numbers = [int(path.name[6:14]) for path in folder.glob("state-*.checkpoint") if _FILE.fullmatch(path.name)]
+    present = _files(folder)
+    numbers = [int(path.name[6:14]) for path in present if path.match("state-*.checkpoint")]
     name = f"state-{max(numbers, default=0) + 1:08d}"
-    _write(folder, name, _document(agent, segments), _arrays(agent))
+    try:
+        if counts != before.counts:
+            link = {"previous": segments[-1] if segments else None}
+            segments.append(_write(folder, None, link, _since(agent, before.counts)))
+        _write(folder, name, _document(agent, segments), _arrays(agent))
+    except OSError:
+        # A segment without its state would take space where there is none.
+        for path in _files(folder) - present:
+            path.unlink(missing_ok=True)
+        raise
     agent.written = Written(folder, name, segments, counts)
     kept = {name, before.state, *(f"history-{digest}" for digest in segments)}
-    for path in folder.iterdir():
-        if _FILE.fullmatch(path.name) and path.name.removesuffix(".checkpoint") not in kept:
+    for path in _files(folder):
+        if path.name.removesuffix(".checkpoint") not in kept:
             path.unlink(missing_ok=True)
 
 
@@ -183,6 +192,8 @@ def restore(agent: "DDPG", state: State) -> None:
         )
     state.written.counts = _counts(agent)
     agent.written = state.written
+    n_validating = sum(name.startswith("validation_environment") for name in document["generators"])
+    agent._validation_envs = copies(agent.env, n_validating)
     for name, generator in _generators(agent).items():
         if document["generators"].get(name) is not None:
             generator.bit_generator.state = document["generators"][name]
@@ -246,10 +257,17 @@ def _generators(agent: "DDPG") -> dict[str, np.random.Generator]:
         "sampling": agent._sampling,
         "random_actions": agent._random_actions,
     }
-    env = getattr(agent.env, "unwrapped", agent.env)
     # For environments that ignore the seed of a reset.
-    environments = getattr(env, "np_random", None)
-    return generators | ({"environment": environments} if isinstance(environments, np.random.Generator) else {})
+    validating = {f"validation_environment_{i}": env for i, env in enumerate(agent._validation_envs)}
+    for name, env in {"environment": agent.env, **validating}.items():
+        generator = getattr(getattr(env, "unwrapped", env), "np_random", None)
+        if isinstance(generator, np.random.Generator):
+            generators[name] = generator
+    return generators
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path for path in folder.iterdir() if _FILE.fullmatch(path.name)}
 
 
 def _exist(written: Written) -> bool:

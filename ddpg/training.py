@@ -95,7 +95,10 @@ def continue_training(agent: "DDPG", on_step: StepCallback | None = None) -> Ite
     if agent.progress is None:
         return
     progress, config, history = agent.progress, agent.progress.config, agent.history
-    # Those of an episode that an exception ended, which is made again.
+    # What is left of an episode that an exception ended, which is made again.
+    n_recorded = len(agent.records)
+    del history.training_episodes[n_recorded:]
+    history.test_episodes[:] = [each for each in history.test_episodes if each.episode <= n_recorded]
     history.snapshots[:] = [each for each in history.snapshots if each.step <= history.n_steps]
     grid = _state_grid(agent, config)
     decay = config.eps / config.n_episodes if config.eps_decay is None else config.eps_decay
@@ -124,6 +127,7 @@ def continue_training(agent: "DDPG", on_step: StepCallback | None = None) -> Ite
             reached_goal=episode.reached_goal,
             is_best=is_best,
         )
+        agent.n_successes += episode.reached_goal
         agent.records.append(record)
         agent.progress = progress = TrainingProgress(config, epsilon, progress.episodes_left - 1)
         yield record
@@ -181,7 +185,6 @@ def run_training_episode(
         truncated=step.truncated,
     )
     agent.history.training_episodes.append(episode)
-    agent.n_successes += episode.reached_goal
     return episode, metrics
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 import time
 import warnings
+from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,9 +123,7 @@ class _Checkpoints:
 
 def _networks(history: "TrainingHistory", record: "EpisodeRecord") -> "TrainingHistory":
     """As they were after the episode."""
-    i = len(history.snapshots)
-    while i and history.snapshots[i - 1].step > record.agent_steps:
-        i -= 1
+    i = bisect_right(history.snapshots, record.agent_steps, key=lambda snapshot: snapshot.step)
     return dataclasses.replace(
         history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i]
     )

@@ -1,6 +1,10 @@
+import errno
+import itertools
 import json
+import os
 import shutil
 import warnings
+from unittest.mock import Mock
 
 import gymnasium as gym
 import numpy as np
@@ -22,13 +26,17 @@ PLAN = TrainingConfig(n_episodes=6, n_validation_episodes=2)
 
 
 class Forgetful(Counter):
-    """Ignores the seed of all resets but the first, so that its own generator goes through the training."""
+    """Ignores the seed of all resets but the first, so that its own generator goes through the training; pays by it."""
 
     def reset(self, *, seed=None, options=None):
         return super().reset(seed=None if self.seeds else 5)
 
     def _observation(self):
         return self.np_random.uniform(0, 100, self.size).astype(np.float32)
+
+    def step(self, action):
+        observation, _, *ends = super().step(action)
+        return observation, float(observation[0]), *ends
 
 
 class StoppedError(Exception):
@@ -71,34 +79,38 @@ def cut(path):
 
 
 CASES = {
-    "as it is": ({}, {}),
-    "dropout": ({"dropout_actor": 0.2, "dropout_critic": 0.1}, {}),
-    "batch norm": ({"bn_momentum_actor": 0.9}, {}),
-    "updates after the episode, a full buffer": ({"train_during_episode": False, "replay_buffer_size": 16}, {}),
-    "random episodes, no tests": ({}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
-    "snapshots": ({}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
-}
+    "as it is": ({}, {}, {}),
+    "dropout": ({}, {"dropout_actor": 0.2, "dropout_critic": 0.1}, {}),
+    "batch norm": ({}, {"bn_momentum_actor": 0.9}, {}),
+    "updates after the episode, a full buffer": ({}, {"train_during_episode": False, "replay_buffer_size": 16}, {}),
+    "random episodes, no tests": ({}, {}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
+    "snapshots": ({}, {}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
+    "goals, of which learning needs those before the interruption, and random actions after it": (
+        {"terminates": True, "prize": 10.0}, {"successes_before_learning": 4}, {"n_random_episodes": 5},
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path, case):
-    agent_changes, plan_changes = CASES[case]
+    env_changes, agent_changes, plan_changes = CASES[case]
     plan = PLAN.model_copy(update=plan_changes)
-    whole = DDPG(Counter(), SMALL.model_copy(update=agent_changes), seed=1)
+    whole = DDPG(Counter(**env_changes), SMALL.model_copy(update=agent_changes), seed=1)
     list(train(whole, plan))
-    interrupted(tmp_path / "checkpoints", (2, 4), plan, **agent_changes)
-    resumed = DDPG.resume(tmp_path / "checkpoints", Counter())
+    interrupted(tmp_path / "checkpoints", (2, 4), plan, Counter(**env_changes), **agent_changes)
+    resumed = DDPG.resume(tmp_path / "checkpoints", Counter(**env_changes))
     assert len(resumed.records) == 4
     list(continue_training(resumed))
     assert whole.n_updates == resumed.n_updates > 0
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
 
 
-def test_the_environments_own_generator_goes_on(tmp_path):
-    plan = PLAN.model_copy(update={"n_validation_episodes": 0})
+@pytest.mark.parametrize("after", [1, 3])
+def test_the_environments_own_generators_go_on(tmp_path, after):
+    """The first update is in the second episode, and so the first validation."""
     whole = DDPG(Forgetful(), SMALL, seed=1)
-    list(train(whole, plan))
-    interrupted(tmp_path / "checkpoints", (3,), plan, Forgetful())
+    list(train(whole, PLAN))
+    interrupted(tmp_path / "checkpoints", (after,), env=Forgetful())
     env = Forgetful()
     env.reset()
     resumed = DDPG.resume(tmp_path / "checkpoints", env)
@@ -144,6 +156,32 @@ def test_an_interrupted_episode_is_made_again_in_the_same_process():
     history = agent.continue_training()
     assert [record.episode for record in agent.records] == [1, 2, 3, 4]
     assert [snapshot.step for snapshot in history.snapshots] == list(range(1, 25))
+
+
+@pytest.mark.parametrize("interrupted_by", ["test", "validate"])
+def test_an_episode_whose_test_or_validation_was_interrupted_is_made_again(monkeypatch, interrupted_by):
+    agent = DDPG(Counter(terminates=True, prize=10.0), SMALL.model_copy(update={"learning_starts": 2}), seed=1)
+    whole, best = getattr(agent, interrupted_by), []
+
+    def stop(*args):
+        monkeypatch.undo()
+        whole(*args)
+        raise StoppedError
+
+    monkeypatch.setattr(agent, interrupted_by, stop)
+    with pytest.raises(StoppedError):
+        agent.train_n_episodes(3, gen_q_a_frames_every_n_steps=2, grid=GridConfig(n_cells=2, n_actions=2))
+    history = agent.continue_training(
+        on_best_training_score=lambda agent, record: best.append(record.episode),
+        on_best_test_score=lambda agent, record: best.append(record.episode),
+    )
+    assert [record.episode for record in agent.records] == [1, 2, 3]
+    assert [record.agent_steps for record in agent.records] == [6, 12, 18]
+    assert [episode.episode for episode in history.training_episodes] == [1, 2, 3]
+    assert [episode.episode for episode in history.test_episodes] == [1, 2, 3]
+    assert agent.n_successes == 3
+    assert [snapshot.step for snapshot in history.snapshots] == list(range(2, 19, 2))
+    assert best == [1, 1]
 
 
 def test_within_an_episode_nothing_is_saved(tmp_path):
@@ -202,6 +240,26 @@ def test_what_a_crash_leaves_half_written_is_ignored_and_removed(tmp_path):
     agent.save_checkpoint(tmp_path)
     assert not list(tmp_path.glob("*.tmp"))
     assert (tmp_path / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("wrote_them", [True, False])
+def test_a_save_that_fails_leaves_the_folder_as_it_was(tmp_path, monkeypatch, wrote_them):
+    """Also where another agent of the same training wrote what is there, whose history is the same."""
+    agent = interrupted(tmp_path, (2,))
+    if not wrote_them:
+        agent = DDPG(Counter(), SMALL, seed=1)
+        list(itertools.islice(train(agent, PLAN), 2))
+    before = contents(tmp_path)
+    # The segment, the folder, the state, the folder again.
+    for n_succeed in range(4):
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=[None] * n_succeed + [full]))
+        with pytest.raises(OSError, match="No space left"):
+            agent.save_checkpoint(tmp_path)
+        assert contents(tmp_path) == before
+    monkeypatch.undo()
+    agent.save_checkpoint(tmp_path)
+    assert len(DDPG.resume(tmp_path, Counter()).records) == len(agent.records)
 
 
 def test_without_a_usable_checkpoint_the_error_says_why_file_by_file(tmp_path):
