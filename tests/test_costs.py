@@ -1,6 +1,7 @@
 """What a training and a command cost, counted: no test can time anything on a shared machine."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,29 @@ def test_each_function_is_traced_once_for_all_learners_of_a_configuration(env):
         assert len(agent.history.snapshots) == 6
     assert rule._update.experimental_get_tracing_count() == 1
     assert rule.evaluate_grid.experimental_get_tracing_count() == 1
+
+
+def test_an_update_hands_nothing_to_another_thread_and_leaves_the_environment_alone():
+    program = (
+        "import os, resource; import numpy as np, tensorflow as tf\n"
+        "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
+        "from ddpg.config import AgentConfig; from ddpg.learner import Learner\n"
+        "learner = Learner(2, 1, AgentConfig(replay_batch_size=1024), np.random.default_rng(0))\n"
+        "assert os.environ.get('XLA_FLAGS') is None\n"
+        "rows = np.random.default_rng(0).normal(size=(1024, 7)).astype(np.float32)\n"
+        "learner.update(rows)\n"
+        "switches = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw\n"
+        "before = switches()\n"
+        "for _ in range(200): metrics = learner.update(rows)\n"
+        "metrics.numpy()\n"
+        "print(switches() - before)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 20
 
 
 def test_an_agent_step_runs_one_operation_of_tensorflow_and_a_snapshot_one_more(env, monkeypatch):
