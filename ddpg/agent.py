@@ -35,7 +35,8 @@ class DDPG:
         env: A Gymnasium environment (or one of gym 0.26) with a Box observation space, which is flattened, and a
             Box action space with finite bounds.
         config: The hyperparameters; or name them one by one.
-        seed: Source of all randomness. The same seed, configuration and environment repeat training bit for bit.
+        seed: Source of all randomness. The same seed, configuration and environment repeat training bit for bit, on
+            one kind of processor and in a process that did not compile anything with XLA before the first agent.
         **hyperparameters: Any field of `AgentConfig`, instead of `config`.
 
     Attributes:
@@ -125,7 +126,7 @@ class DDPG:
         scaled = self.policy.scaled(self.observations.scale(np.asarray(observation, np.float32)))
         if eps:
             # The scaled range [-1, 1] is 2 wide, and noise is a share of the full range.
-            scaled = np.clip(scaled + 2 * eps * self.noise.sample(), -1, 1)
+            scaled = np.minimum(np.maximum(scaled + 2 * eps * self.noise.sample(), -1), 1)  # faster than np.clip
         return self.actions.unscale(scaled)
 
     def random_action(self) -> NDArray[np.float32]:

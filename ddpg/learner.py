@@ -46,7 +46,7 @@ class Learner:
         self, states: NDArray[np.float32], action_line: NDArray[np.float32], action_dimension: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Q along the action line, dQ/da at the policy's action and the policy's action; see `update_rule`."""
-        values = self.rule.evaluate_grid(self.state, states, action_line, np.int32(action_dimension)).numpy()
+        values = self.rule.evaluate_grid(self.state, states, action_line, action_dimension).numpy()
         q, gradient, policy = np.split(values, [len(action_line), values.shape[1] - self.rule.action_size], axis=1)
         return q, gradient, policy
 

@@ -1,5 +1,6 @@
 """Experience: transitions in preallocated rows, and statistics of their rewards."""
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -87,7 +88,7 @@ class ReplayBuffer:
     def reward_std(self) -> float:
         """Standard deviation of every reward ever added; 1 while they are all alike, so that it can divide."""
         variance = self._reward_squares / max(self.n_added, 1)
-        return float(np.sqrt(variance)) if variance > 1e-12 else 1.0
+        return math.sqrt(variance) if variance > 1e-12 else 1.0
 
     def sample(
         self, batch_size: int, rng: np.random.Generator, normalization: RewardNormalization = "none"

@@ -4,6 +4,7 @@ Lillicrap et al., "Continuous control with deep reinforcement learning", 2015, a
 """
 
 import functools
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ if keras.backend.backend() != "tensorflow":
     raise ImportError(f"KERAS_BACKEND: expected tensorflow, received {keras.backend.backend()}")
 
 _XLA_FLAGS = "--xla_backend_optimization_level=2 --xla_cpu_enable_concurrency_optimized_scheduler=false"
+_ALIGNMENT = 64  # bytes, as TensorFlow aligns its own tensors
 ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 
 
@@ -119,7 +121,11 @@ class UpdateRule:
         actor, critic = self.make_networks(np.random.default_rng(0))
         self.actor, self.critic = PureNetwork(actor), PureNetwork(critic)
         self._template = self.initial_parts(actor, critic)
-        self._compiled_updates: dict[tuple[int, ...], Any] = {}
+        self._compiled: dict[tuple[Any, ...], Any] = {}
+        statistics = [part.shape for part in self._template.actor_statistics if part.dtype.kind == "f"]
+        shapes = [*self.actor.shapes, *statistics]
+        ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+        self._actor_places = list(zip([0, *ends[:-1]], ends, shapes, strict=True))
 
     def make_networks(self, rng: np.random.Generator) -> tuple[keras.Model, keras.Model]:
         """A new actor and a new critic."""
@@ -166,18 +172,10 @@ class UpdateRule:
 
     def actor_views(self, floats: NDArray[np.float32]) -> tuple[list[Any], list[Any]]:
         """The actor's weights and batch-norm statistics in `LearnerState.floats`; cheap enough for every agent step."""
-        shapes = [
-            *self.actor.shapes,
-            *(part.shape for part in self._template.actor_statistics if part.dtype.kind == "f"),
-        ]
-        views, start = [], 0
-        for shape in shapes:
-            end = start + math.prod(shape)
-            views.append(floats[start:end].reshape(shape))
-            start = end
+        views = [floats[start:end].reshape(shape) for start, end, shape in self._actor_places]
         return views[: len(self.actor.shapes)], views[len(self.actor.shapes) :]
 
-    def update(self, state: LearnerState, rows: Any) -> tuple[LearnerState, Any]:
+    def update(self, state: LearnerState, rows: NDArray[np.float32]) -> tuple[LearnerState, Any]:
         """One step of the critic, one of the actor and a soft update of both targets.
 
         Args:
@@ -187,18 +185,19 @@ class UpdateRule:
         Returns:
             The next state, and the critic's loss, the actor's loss and the batch's mean Q, shape (3,).
         """
-        compiled = self._compiled_updates.get(rows.shape)
-        if compiled is None:
-            compiled = self._compiled_updates[rows.shape] = self._compile_update(rows.shape)
-        floats, integers, metrics = compiled(*map(tf.convert_to_tensor, (*state, rows)))
+        floats, integers, metrics = self._call("_update", state, rows)
         return LearnerState(floats, integers), metrics
 
-    def _compile_update(self, rows_shape: tuple[int, ...]) -> Any:
-        """`_update` for batches of this shape, as a function of three tensors that returns three."""
-        state = self.pack(self._template)
-        traced = self._update.get_concrete_function(*state, tf.TensorSpec(rows_shape, tf.float32))
-        # Calling `_update` itself would bind and check its arguments each time, a third of the time of a whole update.
-        return traced.inference_fn.call_flat
+    def _call(self, name: str, state: LearnerState, *arrays: NDArray[Any]) -> Any:
+        """What a compiled method returns for a state and NumPy arrays, as a list of tensors."""
+        key = name, *(array.shape for array in arrays)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            specs = [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
+            traced = getattr(self, name).get_concrete_function(*self.pack(self._template), *specs)
+            # Calling the method itself would bind and check its arguments each time, for a third of an update's time.
+            compiled = self._compiled[key] = traced.inference_fn.call_flat
+        return compiled(*state, *map(_as_tensor, arrays))
 
     @tf.function(jit_compile=True, autograph=False)
     def _update(self, floats: Any, integers: Any, rows: Any) -> tuple[Any, Any, Any]:
@@ -253,8 +252,9 @@ class UpdateRule:
             q = self.critic.predict(critic, statistics, observation, action)
         return tf.stop_gradient(tape.gradient(q, action))
 
-    @tf.function(jit_compile=True, autograph=False)
-    def evaluate_grid(self, state: LearnerState, states: Any, action_line: Any, action_dimension: int) -> Any:
+    def evaluate_grid(
+        self, state: LearnerState, states: NDArray[Any], action_line: NDArray[Any], action_dimension: int
+    ) -> Any:
         """The networks on a grid of states, and Q along one dimension of the action in each.
 
         Args:
@@ -266,7 +266,13 @@ class UpdateRule:
         Returns:
             Shape (n, k + 2 action size): Q along the line, dQ/da at the policy's action, the policy's action.
         """
-        now = self.unpack(state)
+        (values,) = self._call("_evaluate_grid", state, states, action_line, np.array(action_dimension, np.int32))
+        return values
+
+    @tf.function(jit_compile=True, autograph=False)
+    def _evaluate_grid(self, floats: Any, integers: Any, states: Any, action_line: Any, action_dimension: Any) -> Any:
+        """`evaluate_grid` on tensors."""
+        now = self.unpack(LearnerState(floats, integers))
         action = self.actor.predict(now.actor, now.actor_statistics, states)
         gradient = self._action_gradient(now.critic, now.critic_statistics, states, action)
         n_states, n_line = states.shape[0], action_line.shape[0]
@@ -289,13 +295,14 @@ def make_update_rule(observation_size: int, action_size: int, config: AgentConfi
 
 @functools.cache
 def _start_xla() -> None:
-    """Starts XLA, which reads its options once, then, with those that make an update of small networks fast.
+    """Starts XLA, unless it runs already, with options that make an update of small networks fast; it reads them once.
 
     LLVM's highest level makes slower loops of them. The schedule for concurrency gives parts of an update to another
-    thread, which takes longer to hand over than to compute. What the user chose comes last, and so counts.
+    thread, which takes longer to hand over than to compute. Options of the user's come last, and so count.
     """
     chosen = os.environ.get("XLA_FLAGS")
-    os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {chosen or ''}"
+    if chosen is None or chosen.lstrip().startswith("-"):  # else it names a file with options, and stands alone
+        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {chosen or ''}"
     try:
         tf.function(tf.identity, jit_compile=True, autograph=False)(tf.zeros(()))
     finally:
@@ -304,6 +311,16 @@ def _start_xla() -> None:
             del os.environ["XLA_FLAGS"]
         else:
             os.environ["XLA_FLAGS"] = chosen
+
+
+def _as_tensor(array: NDArray[Any]) -> Any:
+    """What `tf.convert_to_tensor` gives, whose copy takes a tenth of an update; here NumPy's memory is lent."""
+    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    # TensorFlow takes any address, but its code crashes where one is not aligned.
+    start = -memory.ctypes.data % _ALIGNMENT
+    aligned = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    aligned[...] = array
+    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
 
 
 def flat_weights(model: keras.Model) -> Any:

@@ -20,7 +20,7 @@ LOCK, PARAMS = "dvc.lock", "params.yaml"
 
 
 class _Part(BaseModel):
-    """What is absent is checked as its default, which nobody reads."""
+    """What is absent passes."""
 
     model_config = ConfigDict(strict=True)
 
@@ -145,7 +145,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
     except MarkedYAMLError as error:
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise DamagedFileError(f"{name}: expected YAML, received something else ({error.problem}{where})") from None
-    except (YAMLError, ValueError, TypeError, RecursionError) as error:
+    except (YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
         received = " ".join(str(error).split())
         raise DamagedFileError(f"{name}: expected YAML, received something else ({received})") from None
     return {} if contents is None else _as_mapping(contents, name)

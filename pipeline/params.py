@@ -131,7 +131,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ParamsError(f"{path.name}: expected a file that can be read, received {error.strerror}") from None
     # Not UTF-8, a number of thousands of digits, lists nested a thousand deep.
-    except (YAMLError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:
         raise ParamsError(f"{path.name}: expected YAML\n{error}") from None
     if not isinstance(document, dict):
         raise ParamsError(f"{path.name}: expected a mapping of sections, received {document!r}")

@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,8 +82,8 @@ def median_seed(metrics: Path) -> int:
     """
     document = read_json(metrics)
     seed = document.get("median_seed") if isinstance(document, dict) else None
-    if not isinstance(seed, int):
-        raise DamagedFileError(f"{metrics}: expected a whole number as median_seed, received {seed!r}")
+    if not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise DamagedFileError(f"{metrics}: expected a seed as median_seed, received {shortened(seed)}")
     return seed
 
 

@@ -27,12 +27,10 @@ def train(params: Params) -> None:
     rows: list[dict[str, Any]] = []
     key = checkpoints.training_key(params)
     with (
-        checkpoints.kept(key) as folder,
+        checkpoints.kept(key) if params.train.checkpoint_every else contextlib.nullcontext() as folder,
         LiveTraining(params.model_dump(mode="json"), None if folder is None else key) as tracker,
         SeedProgress(params.train.n_episodes) as progress,
-        contextlib.closing(
-            train_seeds(params, folder if params.train.checkpoint_every else None)
-        ) as episodes_as_they_end,
+        contextlib.closing(train_seeds(params, folder)) as episodes_as_they_end,
     ):
         for seed, record, networks in episodes_as_they_end:
             rows.append({"seed": seed, **record})
@@ -103,7 +101,7 @@ def train_seeds(
 def _failure(error: workers.TaskError, episode: int, folder: Path | None) -> stage.StageError:
     twice = " twice, the last time" if error.attempts > 1 else ""
     lines = [f"train: seed {error.name} failed{twice} in episode {episode}: {error.cause}"]
-    if re.search("memory|OOM", error.cause, re.IGNORECASE):
+    if re.search(r"(?i:memory)|\bOOM\b", error.cause):
         lines.append("Try a smaller train.workers or agent.replay_buffer_size.")
     if folder is not None:
         lines.append(

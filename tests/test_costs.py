@@ -42,7 +42,7 @@ def test_each_function_is_traced_once_for_all_learners_of_a_configuration(env):
         assert agent.n_updates == 40
         assert len(agent.history.snapshots) == 6
     assert rule._update.experimental_get_tracing_count() == 1
-    assert rule.evaluate_grid.experimental_get_tracing_count() == 1
+    assert rule._evaluate_grid.experimental_get_tracing_count() == 1
 
 
 def test_an_update_hands_nothing_to_another_thread_and_leaves_the_environment_alone():

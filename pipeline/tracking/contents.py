@@ -130,9 +130,7 @@ def _rows(file: Path) -> "Iterator[csv.DictReader[str]]":
         with file.open(newline="", encoding="utf-8") as table:
             yield csv.DictReader(table)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise DamagedFileError(
-            f"{file}: expected a table (CSV) of seeds, received something else ({error!r})"
-        ) from None
+        raise DamagedFileError(f"{file}: expected a table (CSV), received something else ({error!r})") from None
 
 
 def summarize(stage: str, metrics: Mapping[str, Any]) -> Summary:

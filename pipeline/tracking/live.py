@@ -12,7 +12,7 @@ from pipeline.lineage import origin_of
 from pipeline.tracking.contents import Point, episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
 from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes
-from pipeline.tracking.store import RunStatus, Store, make_metrics, now
+from pipeline.tracking.store import UNLOCKED, RunStatus, Store, make_metrics, now
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -39,7 +39,7 @@ class LiveTraining:
     def __init__(self, params: Mapping[str, Any], key: str | None = None) -> None:
         """Start the thread, which opens the runs."""
         self._params = params
-        self._key = key or uuid.uuid4().hex
+        self._key = key or f"{UNLOCKED}{uuid.uuid4().hex}"
         self._started = now()
         self._results: Path | None = None
         self._timings: Mapping[str, float] = {}

@@ -47,6 +47,8 @@ _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
 _PARAMS_OR_TAGS_PER_BATCH = 100
 _PICTURES = "networks"
 _TRAINING, _MACHINE = "training", "training.machine"
+UNLOCKED = "unlocked "
+"""Begins the key of a training of which nobody knows whether it still runs."""
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -161,7 +163,8 @@ class Store:
         first = STAGES[0]
         condition = f"tags.`digest.{first}` = '{digests[first]}'"
         runs = self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"])
-        return max(filter(lambda run: self._agrees(run, digests), runs), key=lambda run: len(held(run)), default=None)
+        agreeing = [run for run in runs if self._agrees(run, digests)]
+        return max(agreeing, key=lambda run: len(held(run).keys() & digests.keys()), default=None)
 
     def _agrees(self, run: "Run", digests: Mapping[str, str]) -> bool:
         """Whether what a run lacks of these stages can be added to it."""
@@ -175,7 +178,7 @@ class Store:
         )
 
     def find_interrupted(self, key: str) -> str | None:
-        """The newest run of a training that did not end; nobody else may train by this key on this machine now."""
+        """The newest run of a training that did not end; nobody else may train by this key in this project now."""
         seeds = self._seeds
         return next((run.info.run_id for run in self._unfinished(key) if run.data.tags["seeds"] == seeds), None)
 
@@ -188,13 +191,13 @@ class Store:
 
         Args:
             results: The folder of result files.
-            is_alive: Whether a training, of which the key is given, still runs on this machine.
+            is_alive: Whether a training, of which the key is given, still runs in this project.
         """
         expected, params = training_points(results), stage_params("train", self._params)
         for run in self._unfinished():
-            if is_alive(run.data.tags[_TRAINING]) or any(
-                params.get(name, value) != value for name, value in run.data.params.items()
-            ):
+            key = run.data.tags[_TRAINING]
+            may_live = is_alive(key) or (key.startswith(UNLOCKED) and run.info.status == "RUNNING")
+            if may_live or any(params.get(name, value) != value for name, value in run.data.params.items()):
                 continue
             held = {seed: self.points(child) for seed, child in self.children(run.info.run_id).items()}
             if any(held.values()) and all(points <= set(expected.get(seed, ())) for seed, points in held.items()):
@@ -349,7 +352,7 @@ class Store:
 
 def _machine() -> str:
     """This machine and the project's folder on it, where `pipeline.checkpoints` knows which trainings run."""
-    folder = hashlib.sha256(str(project_root()).encode()).hexdigest()[:8]
+    folder = hashlib.sha256(str(project_root().resolve()).encode()).hexdigest()[:8]
     return f"{platform.node()}:{folder}"
 
 

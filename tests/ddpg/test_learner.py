@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ddpg.config import AgentConfig
-from ddpg.learner import Learner
+from ddpg.learner import Learner, _most_bytes
 
 CONFIG = AgentConfig(
     hidden_layer_sizes_actor=(4,), hidden_layer_sizes_critic=((4,), (4,)), replay_batch_size=8, bn_momentum_actor=0.5
@@ -49,6 +49,18 @@ def test_same_weights_are_the_same_bytes(tmp_path):
         learner(updates=1).save_weights(tmp_path / name)
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"hidden_layer_sizes_actor": (400, 300)}, {"bn_momentum_actor": 0.5, "dropout_actor": 0.1}],
+    ids=str,
+)
+def test_the_space_that_is_tried_before_weights_are_written_is_enough(tmp_path, options):
+    large = Learner(2, 1, AgentConfig(**options), np.random.default_rng(0))
+    large.save_weights(tmp_path)
+    for name, model in large.networks().items():
+        assert (tmp_path / f"{name}.weights.h5").stat().st_size <= _most_bytes(model) <= 1_000_000
 
 
 def test_load_names_the_missing_or_damaged_file(tmp_path):

@@ -254,7 +254,7 @@ def test_grid_values_are_those_of_the_networks():
     plain = PlainUpdate(rule.config, parts)
     states = np.random.default_rng(2).uniform(-1, 1, (6, OBSERVATION_SIZE)).astype(np.float32)
     line = np.linspace(-1, 1, 5, dtype=np.float32)
-    values = rule.evaluate_grid(state, states, line, np.int32(1)).numpy()
+    values = rule.evaluate_grid(state, states, line, 1).numpy()
     q, gradient, action = np.split(values, [5, 7], axis=1)
 
     policy, _ = plain.actor(parts.actor, states)

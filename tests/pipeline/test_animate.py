@@ -97,7 +97,7 @@ def test_says_which_stage_is_missing(tmp_path, monkeypatch):
     [
         ("evaluate/metrics.json", b"{", "expected JSON"),
         ("evaluate/metrics.json", b"\xff", "expected JSON"),
-        ("evaluate/metrics.json", b"[]", "expected a whole number as median_seed, received None"),
+        ("evaluate/metrics.json", b"[]", "expected a seed as median_seed, received None"),
         ("train/episodes.csv", b"", "expected a table"),
         ("train/episodes.csv", b"seed,episode\n2,1\n", "found no test_return, validation_return, training_return"),
         ("train/seeds/2/history.npz", b"PK", "expected arrays"),

@@ -37,6 +37,8 @@ def test_an_empty_lock_and_one_of_another_time_have_no_stages():
         ("a: " + "9" * 5000, "expected YAML"),
         ("a: 0x" + "f" * 5000, "expected YAML"),
         ("a: 2020-01-01", "expected YAML"),
+        ("a: !!bool x", "expected YAML"),
+        ("a: !!int ''", "expected YAML"),
         ("? [1]\n: 2", "expected YAML"),
         ('a: "\\ud800"', "expected YAML"),
         ("&a [*a]", "expected YAML"),

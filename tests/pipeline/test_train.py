@@ -146,6 +146,10 @@ def test_want_of_memory_is_told_what_helps(cause):
     assert "Try a smaller train.workers" in str(failure)
 
 
+def test_other_causes_have_nothing_to_do_with_memory():
+    assert "train.workers" not in str(_failure(workers.TaskError(7, "KeyError: 'room'", "", 2), 3, None))
+
+
 @pytest.mark.slow
 def test_giving_up_ends_the_workers(project):
     records = train_seeds(params(seeds=[7], train={"workers": 1, "n_episodes": 3000}))

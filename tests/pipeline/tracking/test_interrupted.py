@@ -112,11 +112,13 @@ def test_one_that_runs_in_another_clone_on_the_same_server_is_left_alone(
     assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
 
 
-def lose_the_tracker(laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def lose_the_tracker(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, key: str | None = KEY
+) -> None:
     """It fails for good after the first episodes: the runs stay open."""
     with monkeypatch.context() as patch:
         patch.setattr(live, "_BATCH_SECONDS", 0.05)
-        with LiveTraining(laboratory.params, KEY) as tracker:
+        with LiveTraining(laboratory.params, key) as tracker:
             for seed in laboratory.seeds:
                 tracker.log_episode(seed, next(laboratory.records(seed)))
             wait_until(lambda: sum("train/return" in run.data.metrics for run in store.runs()) == len(laboratory.seeds))
@@ -170,6 +172,14 @@ def test_a_training_that_is_alive_is_not_taken_for_a_lost_one(
     folder.mkdir(parents=True)
     with FileLock(folder / "lock", is_singleton=False):
         record_all(laboratory)
+    assert len(store.parents()) == 2
+
+
+def test_one_of_which_nobody_knows_whether_it_runs_is_not_taken_for_a_lost_one(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_the_tracker(laboratory, store, monkeypatch, None)
+    record_all(laboratory)
     assert len(store.parents()) == 2
 
 
