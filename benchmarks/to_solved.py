@@ -65,7 +65,7 @@ def ours(seed: int, cap: float) -> dict[str, Any]:
             score = clock.evaluate(lambda: mean_score(run_episodes(agent.policy, envs, seeds, config.action_repeat)))
         if score >= THRESHOLD or clock.seconds > cap:
             break
-    return {"solved": score >= THRESHOLD, "seconds": clock.seconds, "environment_steps": record.environment_steps}
+    return {"solved": bool(score >= THRESHOLD), "seconds": clock.seconds, "environment_steps": record.environment_steps}
 
 
 def peer(seed: int, cap: float) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def peer(seed: int, cap: float) -> dict[str, Any]:
     model = DDPG("MlpPolicy", "MountainCarContinuous-v0", action_noise=noise, seed=seed)
     model.learn(300_000, callback=UntilSolved())
     return {
-        "solved": bool(scores) and scores[-1] >= THRESHOLD,
+        "solved": bool(scores and scores[-1] >= THRESHOLD),
         "seconds": clock.seconds,
         "environment_steps": model.num_timesteps,
     }
