@@ -64,7 +64,8 @@ def run(project: Path, *command: str, environment: dict[str, str] | None = None)
     if process.wait():
         raise RuntimeError(f"{' '.join(command)} failed:\n{''.join(output)[-2000:]}")
     finished = time.perf_counter()
-    for (stage_name, at), (_, until) in zip(begun, [*begun[1:], ("", finished)], strict=True):
+    moments = [*(at for _, at in begun), finished]
+    for (stage_name, at), until in zip(begun, moments[1:], strict=True):
         seconds[stage_name] = until - at
     return {**seconds, "whole": finished - started}
 
