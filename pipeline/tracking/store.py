@@ -155,7 +155,7 @@ class Store:
         return run
 
     def find(self, digests: Mapping[str, str]) -> "Run | None":
-        """The run that holds the most of these stages, the newest of several, and of none of them another result.
+        """The newest run that holds the first of these stages, and of none of them another result.
 
         Args:
             digests: By stage: `lineage.stage_digest`.
@@ -163,8 +163,7 @@ class Store:
         first = STAGES[0]
         condition = f"tags.`digest.{first}` = '{digests[first]}'"
         runs = self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"])
-        agreeing = [run for run in runs if self._agrees(run, digests)]
-        return max(agreeing, key=lambda run: len(held(run).keys() & digests.keys()), default=None)
+        return next((run for run in runs if self._agrees(run, digests)), None)
 
     def _agrees(self, run: "Run", digests: Mapping[str, str]) -> bool:
         """Whether what a run lacks of these stages can be added to it."""
