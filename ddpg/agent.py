@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpg import checkpoint, environment
+from ddpg.backend import keras
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environment import Environment
 from ddpg.evaluation import run_episodes

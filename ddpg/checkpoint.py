@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from ddpg.backend import tf
 from ddpg.config import TrainingConfig
 from ddpg.environment import copies
 from ddpg.history import TrainingHistory, load_arrays, save_arrays

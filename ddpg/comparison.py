@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy  # loads scipy.stats, which takes a second, at its first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from ddpg.statistics import Interval
 
@@ -38,7 +38,7 @@ def with_worst(scores: ArrayLike, *, higher_is_better: bool) -> Scores:
 
 def interquartile_mean(scores: Scores) -> Scores:
     """The mean of the middle half of the last axis, as `ddpg.statistics.interquartile_mean` of each row."""
-    return np.asarray(stats.trim_mean(scores, 0.25, axis=-1))
+    return np.asarray(scipy.stats.trim_mean(scores, 0.25, axis=-1))
 
 
 def median(scores: Scores) -> Scores:
@@ -105,7 +105,7 @@ def bootstrap_difference(
     correction = math.sqrt(n / (n - 1))
     freedom = n - 1 if paired else len(baseline) + len(candidate) - 2
     level = (1 + confidence_level) / 2
-    widening = correction * float(stats.t.ppf(level, freedom) / stats.norm.ppf(level))
+    widening = correction * float(scipy.stats.t.ppf(level, freedom) / scipy.stats.norm.ppf(level))
     low, high = (_move_away(value, end, widening) for end in _percentiles(samples, confidence_level))
     error = correction * float(np.std(samples)) if np.isfinite(samples).all() else math.nan
     return Interval(value, low, high), error
@@ -173,7 +173,7 @@ def seeds_needed(
         return None
     spread = standard_error * math.sqrt(2 / (1 / n_baseline + 1 / n_candidate))
     n = np.arange(2, _MOST_SEEDS + 1)
-    quantiles = stats.t.ppf((1 + confidence_level) / 2, n - 1) + stats.t.ppf(power, n - 1)
+    quantiles = scipy.stats.t.ppf((1 + confidence_level) / 2, n - 1) + scipy.stats.t.ppf(power, n - 1)
     enough = quantiles * spread / np.sqrt(n) <= abs(difference)
     return int(n[enough.argmax()]) if enough.any() else None
 

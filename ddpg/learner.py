@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ddpg.backend import keras
 from ddpg.config import AgentConfig
 from ddpg.files import DamagedFileError, replacing
 from ddpg.update_rule import LearnerParts, LearnerState, flat_weights, make_update_rule

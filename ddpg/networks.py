@@ -1,9 +1,8 @@
 """The actor and the critic as Keras functional models; they see and give values scaled to [-1, 1]."""
 
-import keras
 import numpy as np
-from keras import layers
 
+from ddpg.backend import keras
 from ddpg.config import AgentConfig
 
 
@@ -19,16 +18,18 @@ class _Layers:
     def _seed(self) -> int:
         return int(self.rng.integers(2**31))
 
-    def dense(self, units: int, **options: object) -> layers.Dense:
-        return layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=self._seed()), **options)
+    def dense(self, units: int, **options: object) -> keras.layers.Dense:
+        return keras.layers.Dense(
+            units, kernel_initializer=keras.initializers.GlorotUniform(seed=self._seed()), **options
+        )
 
     def leaky_relu(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return layers.LeakyReLU(negative_slope=self.relu_alpha, name=name)(x)
+        return keras.layers.LeakyReLU(negative_slope=self.relu_alpha, name=name)(x)
 
     def hidden(self, x: keras.KerasTensor, units: int, name: str) -> keras.KerasTensor:
         x = self.dense(units, kernel_regularizer=keras.regularizers.L2(self.l2), name=name)(x)
         x = self.leaky_relu(x, f"{name}_relu")
-        return layers.Dropout(self.dropout, seed=self._seed(), name=f"{name}_dropout")(x) if self.dropout else x
+        return keras.layers.Dropout(self.dropout, seed=self._seed(), name=f"{name}_dropout")(x) if self.dropout else x
 
 
 def make_actor(observation_size: int, action_size: int, config: AgentConfig, rng: np.random.Generator) -> keras.Model:
@@ -38,10 +39,10 @@ def make_actor(observation_size: int, action_size: int, config: AgentConfig, rng
     for i, units in enumerate(config.hidden_layer_sizes_actor, 1):
         x = make.hidden(x, units, f"hidden_{i}")
         if config.bn_momentum_actor:
-            x = layers.BatchNormalization(momentum=config.bn_momentum_actor, name=f"hidden_{i}_norm")(x)
+            x = keras.layers.BatchNormalization(momentum=config.bn_momentum_actor, name=f"hidden_{i}_norm")(x)
     actions = make.dense(action_size, activation=config.activation_fn_actor, name="actions")(x)
     if config.activation_fn_actor == "sigmoid":
-        actions = layers.Rescaling(2.0, offset=-1.0, name="stretch")(actions)
+        actions = keras.layers.Rescaling(2.0, offset=-1.0, name="stretch")(actions)
     return keras.Model(states, actions, name="actor")
 
 
@@ -55,8 +56,8 @@ def make_critic(observation_size: int, action_size: int, config: AgentConfig, rn
         from_states = make.hidden(from_states, units, f"states_{i}")
     for i, units in enumerate(action_path, 1):
         from_actions = make.hidden(from_actions, units, f"actions_{i}")
-    x = make.leaky_relu(layers.Add(name="sum")([from_states, from_actions]), "sum_relu")
+    x = make.leaky_relu(keras.layers.Add(name="sum")([from_states, from_actions]), "sum_relu")
     if config.bn_momentum_critic:
-        x = layers.BatchNormalization(momentum=config.bn_momentum_critic, name="sum_norm")(x)
+        x = keras.layers.BatchNormalization(momentum=config.bn_momentum_critic, name="sum_norm")(x)
     q_values = make.dense(1, name="q_values")(x)
     return keras.Model([states, actions], q_values, name="critic")

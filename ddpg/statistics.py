@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # loads scipy.stats, which takes a second, at its first use
 from numpy.typing import ArrayLike
-from scipy import stats
 
 
 class Interval(NamedTuple):
@@ -23,7 +23,7 @@ def interquartile_mean(scores: ArrayLike) -> float:
     Args:
         scores: One per seed, shape (n,).
     """
-    return float(stats.trim_mean(np.asarray(scores, np.float64), 0.25))
+    return float(scipy.stats.trim_mean(np.asarray(scores, np.float64), 0.25))
 
 
 def bootstrap_interquartile_mean(
@@ -40,9 +40,9 @@ def bootstrap_interquartile_mean(
     scores = np.asarray(scores, np.float64)
     if len(scores) == 1:
         return Interval(float(scores[0]), float(scores[0]), float(scores[0]))
-    result: Any = stats.bootstrap(
+    result: Any = scipy.stats.bootstrap(
         [scores],
-        lambda samples, axis: np.asarray(stats.trim_mean(samples, 0.25, axis=axis)),
+        lambda samples, axis: np.asarray(scipy.stats.trim_mean(samples, 0.25, axis=axis)),
         n_resamples=n_samples,
         confidence_level=confidence_level,
         method="percentile",

@@ -6,23 +6,17 @@ Lillicrap et al., "Continuous control with deep reinforcement learning", 2015, a
 import functools
 import itertools
 import math
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from ddpg.backend import keras, start_xla, tf
 from ddpg.config import AgentConfig
 from ddpg.networks import make_actor, make_critic
 from ddpg.replay_buffer import Transition
 
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(f"KERAS_BACKEND: expected tensorflow, received {keras.backend.backend()}")
-
-_XLA_FLAGS = "--xla_backend_optimization_level=2 --xla_cpu_enable_concurrency_optimized_scheduler=false"
 _ALIGNMENT = 64  # bytes, as TensorFlow aligns its own tensors
 ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 
@@ -114,7 +108,7 @@ class UpdateRule:
     """The compiled functions for networks of one configuration. It holds no weights: learners may share it."""
 
     def __init__(self, observation_size: int, action_size: int, config: AgentConfig) -> None:
-        _start_xla()
+        start_xla()
         self.observation_size = observation_size
         self.action_size = action_size
         self.config = config
@@ -291,26 +285,6 @@ class UpdateRule:
 def make_update_rule(observation_size: int, action_size: int, config: AgentConfig) -> UpdateRule:
     """An update rule, compiled once per process and configuration."""
     return UpdateRule(observation_size, action_size, config)
-
-
-@functools.cache
-def _start_xla() -> None:
-    """Starts XLA, unless it runs already, with options that make an update of small networks fast; it reads them once.
-
-    LLVM's highest level makes slower loops of them. The schedule for concurrency gives parts of an update to another
-    thread, which takes longer to hand over than to compute. Options of the user's come last, and so count.
-    """
-    chosen = os.environ.get("XLA_FLAGS")
-    if chosen is None or chosen.lstrip().startswith("-"):  # else it names a file with options, and stands alone
-        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {chosen or ''}"
-    try:
-        tf.function(tf.identity, jit_compile=True, autograph=False)(tf.zeros(()))
-    finally:
-        # JAX reads the same variable, and ends the process over an option that it does not know.
-        if chosen is None:
-            del os.environ["XLA_FLAGS"]
-        else:
-            os.environ["XLA_FLAGS"] = chosen
 
 
 def _as_tensor(array: NDArray[Any]) -> Any:

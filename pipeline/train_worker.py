@@ -1,7 +1,6 @@
 """What happens in a worker process of the train stage: seeds trained one after the other, TensorFlow on one thread."""
 
 import dataclasses
-import sys
 import time
 import warnings
 from bisect import bisect_right
@@ -34,12 +33,8 @@ class SeedTask(NamedTuple):
 
 def prepare() -> None:
     """Loads TensorFlow."""
-    # Keras imports scikit-learn where it is installed, for wrappers that nothing here uses: a fifth of the time.
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
     with silent_stderr():
-        import keras  # noqa: F401
-        import tensorflow as tf
-    del sys.modules["sklearn"]
+        from ddpg.backend import tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
