@@ -54,10 +54,11 @@ clean: ## Remove the environment and all caches, but no result
 	rm -rf .venv $(BENCH) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
+# With bytecode, since a machine may forbid Python to write it, and TensorFlow then takes three times as long to import.
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check "$(UV)"
-	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
@@ -65,7 +66,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 $(BENCH)/.installed: $(INSTALLED) benchmarks/requirements.lock benchmarks/torch.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/torch.txt
-	uv pip install --quiet --no-deps --require-hashes --python $(BENCH)/bin/python \
+	uv pip install --quiet --compile-bytecode --no-deps --require-hashes --python $(BENCH)/bin/python \
 		--requirement requirements.lock --requirement benchmarks/requirements.lock
 	uv pip install --quiet --no-deps --no-build-isolation --python $(BENCH)/bin/python --editable .
 	touch $@
