@@ -5,14 +5,8 @@ import os
 
 from ddpg.lazy_imports import lazily
 
-# They would take scikit-learn, SciPy, Matplotlib and TensorFlow's older interfaces with them, for half of the time.
-with lazily(
-    "IPython",
-    "keras.src.visualization",
-    "keras.visualization",
-    "keras.wrappers",
-    "tensorflow._api.v2.compat",
-):
+# They load scikit-learn, with much of SciPy, and Matplotlib, which takes a third of the time.
+with lazily("keras.src.visualization", "keras.visualization", "keras.wrappers"):
     import keras
     import tensorflow as tf
 

@@ -11,12 +11,13 @@ from types import ModuleType
 
 @contextlib.contextmanager
 def lazily(*modules: str) -> Iterator[None]:
-    """Within it, these modules are only named by an import; one loads when somebody asks it for an attribute.
+    """Within it, the first import of one of these modules only names it; it loads when anything looks into it.
 
-    Garbage collection pauses too: it takes a tenth of a large import, and finds nothing.
+    Garbage collection pauses too: there is next to nothing to find while modules load.
 
     Args:
-        modules: Their full names. One that is loaded already stays so, and one that does not exist is no error.
+        modules: Their full names. One that is loaded already stays so. None that several threads may be the first to
+            use: Python 3.11.7, for one, shows it to the second half loaded.
     """
     finder = _LazyFinder(modules)
     collects = gc.isenabled()

@@ -32,7 +32,7 @@ class SeedTask(NamedTuple):
 
 
 def prepare() -> None:
-    """Loads TensorFlow."""
+    """Loads TensorFlow, and holds it to one thread."""
     with silent_stderr():
         from ddpg.backend import tf
 

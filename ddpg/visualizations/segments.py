@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -111,7 +111,7 @@ def _draw_in_processes(
 def _explained() -> Iterator[None]:
     try:
         yield
-    except BrokenExecutor as error:
+    except BrokenProcessPool as error:
         raise RuntimeError(
             "a process that draws the animation died, perhaps for want of memory: try a smaller n_processes"
         ) from error

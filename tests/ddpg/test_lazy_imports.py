@@ -29,15 +29,25 @@ def test_a_module_loads_at_its_first_use(module):
     assert is_loaded(module)
 
 
-def test_others_load_at_once_and_so_does_all_that_follows(module):
-    with lazily("another", "missing.module"):
+def test_others_load_at_once(module):
+    with lazily(f"{module}.part"):
         __import__(module)
     assert is_loaded(module)
+
+
+def test_all_that_follows_loads_at_once(module):
     with lazily(module):
         pass
-    del sys.modules[module], sys.modules[f"{module}_loaded"]
     __import__(module)
     assert is_loaded(module)
+
+
+def test_a_module_that_was_loaded_stays_as_it_is(module):
+    before = __import__(module)
+    before.value = 8
+    with lazily(module):
+        assert __import__(module) is before
+    assert before.value == 8
 
 
 @pytest.mark.parametrize("collects", [True, False])

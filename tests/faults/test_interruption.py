@@ -13,7 +13,7 @@ from tests.faults.stage import Stage
 from tests.pipeline.small import copy_project, write_params
 
 TRIES = int(os.environ.get("FAULT_TRIES", "1"))
-KILLS = int(os.environ.get("FAULT_KILLS", "1"))
+KILLS = int(os.environ.get("FAULT_KILLS", "2"))
 
 pytestmark = [
     pytest.mark.slow,
