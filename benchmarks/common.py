@@ -82,7 +82,7 @@ def peak_memory() -> float:
 def one_thread() -> None:
     """Loads TensorFlow, held to one thread as in the train stage, and without JAX, which it would load here with it."""
     sys.modules.setdefault("jax", None)  # type: ignore[arg-type]
-    from ddpg.backend import tf
+    from ddpg.numerics.backend import tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

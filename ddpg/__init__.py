@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import ddpg.numerics  # noqa: F401 (before NumPy, which reads environment variables as it loads)
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ddpg.numerics.products import product
 from ddpg.policy import (
     Array,
     Description,
@@ -40,12 +41,12 @@ class ActionValue:
         inputs = [self.observations.scale(observations), self.actions.scale(actions)]
         for i, path in enumerate(self._paths):
             for kernel, bias in path:
-                inputs[i] = leaky_relu(inputs[i] @ kernel + bias, slope)
+                inputs[i] = leaky_relu(product(inputs[i], kernel) + bias, slope)
         x = leaky_relu(inputs[0] + inputs[1], slope)
         for scale, shift in self._norms:
             x = x * scale + shift
         kernel, bias = self._output
-        return (x @ kernel + bias)[..., 0]
+        return (product(x, kernel) + bias)[..., 0]
 
     @classmethod
     def load(cls, folder: Path) -> "ActionValue":

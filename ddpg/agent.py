@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpg import checkpoint, environment
-from ddpg.backend import keras
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environment import Environment
 from ddpg.evaluation import run_episodes
 from ddpg.history import EpisodeHistory, TrainingHistory
 from ddpg.learner import Learner
 from ddpg.noise import OrnsteinUhlenbeckNoise
+from ddpg.numerics.backend import keras
 from ddpg.policy import Description, Policy, read_description, require_spaces_of, write_description
 from ddpg.replay_buffer import ReplayBuffer
 from ddpg.scaling import BoxScaler
@@ -36,7 +36,7 @@ class DDPG:
             Box action space with finite bounds.
         config: The hyperparameters; or name them one by one.
         seed: Source of all randomness. The same seed, configuration and environment repeat training bit for bit, on
-            one kind of processor and in a process that did not compile anything with XLA before the first agent.
+            every machine that `ddpg.numerics` knows, in a process that imports `ddpg` before NumPy and TensorFlow.
         **hyperparameters: Any field of `AgentConfig`, instead of `config`.
 
     Attributes:
@@ -57,6 +57,7 @@ class DDPG:
         self.config = config if config is not None else AgentConfig(**hyperparameters)
         self.env = environment.prepare(env)
         self.seed = new_seed() if seed is None else seed
+        self.is_seed_given = seed is not None
         self.observations = BoxScaler(env.observation_space.low, env.observation_space.high)
         self.actions = BoxScaler(env.action_space.low, env.action_space.high)
         self.observation_size, self.action_size = self.observations.low.size, self.actions.low.size

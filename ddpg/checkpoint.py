@@ -13,7 +13,6 @@ import json
 import os
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.backend import tf
 from ddpg.config import TrainingConfig
 from ddpg.environment import copies
 from ddpg.history import TrainingHistory, load_arrays, save_arrays
+from ddpg.numerics.backend import tf
 from ddpg.policy import bounds_as_json
 from ddpg.training import Checkpoint, EpisodeRecord, TrainingProgress
 
@@ -277,7 +276,7 @@ def _exist(written: Written) -> bool:
 def _write(folder: Path, name: str | None, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
     """Writes a file, all or nothing, and returns its digest; one without a name is a segment of history."""
     stream = io.BytesIO()
-    save_arrays(stream, arrays, zipfile.ZIP_STORED)
+    save_arrays(stream, arrays)
     content = json.dumps(document, default=_plain).encode() + b"\n" + stream.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"{name or f'history-{digest}'}.checkpoint"

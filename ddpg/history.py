@@ -235,11 +235,14 @@ def load_episodes(path: Path) -> list[EpisodeHistory]:
         raise DamagedFileError(f"{path}: expected episodes, received something else ({error!r})") from error
 
 
-def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any], compression: int = zipfile.ZIP_DEFLATED) -> None:
-    """As `numpy.savez_compressed`, whose bytes depend on the patch version of Python."""
+def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any]) -> None:
+    """As `numpy.savez`, but the bytes depend on the arrays alone.
+
+    They are not compressed: builds of Python come with different implementations of zlib.
+    """
     if isinstance(file, Path):
         with replacing(file) as temporary, temporary.open("wb") as stream:
-            save_arrays(stream, arrays, compression)
+            save_arrays(stream, arrays)
         return
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
@@ -247,7 +250,7 @@ def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any], compression: 
             np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.create_system = 3  # what Unix writes
-            archive.writestr(entry, content.getvalue(), compression)
+            archive.writestr(entry, content.getvalue())
 
 
 def load_arrays(file: Path | IO[bytes]) -> dict[str, NDArray[Any]]:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.backend import keras
 from ddpg.config import AgentConfig
 from ddpg.files import DamagedFileError, replacing
+from ddpg.numerics.backend import keras
 from ddpg.update_rule import LearnerParts, LearnerState, flat_weights, make_update_rule
 
 

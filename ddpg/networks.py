@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ddpg.backend import keras
 from ddpg.config import AgentConfig
+from ddpg.numerics.backend import keras
 
 
 class _Layers:

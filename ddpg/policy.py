@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ddpg.config import AgentConfig
 from ddpg.environment import Environment, UnsuitableEnvironmentError
 from ddpg.files import DamagedFileError, replacing
+from ddpg.numerics.products import product
 from ddpg.scaling import BoxScaler
 
 FORMAT_VERSION = 1
@@ -65,11 +66,11 @@ class Policy:
     def scaled(self, x: Array) -> Array:
         """The same in the networks' units, [-1, 1]."""
         for kernel, bias, *batch_norm in self._hidden:
-            x = leaky_relu(x @ kernel + bias, self.config.relu_alpha_actor)
+            x = leaky_relu(product(x, kernel) + bias, self.config.relu_alpha_actor)
             if batch_norm:
                 x = x * batch_norm[0] + batch_norm[1]
         kernel, bias = self._output
-        x = x @ kernel + bias
+        x = product(x, kernel) + bias
         # 2 sigmoid(x) - 1 = tanh(x / 2)
         return np.tanh(x if self.config.activation_fn_actor == "tanh" else x / 2)
 

@@ -13,6 +13,7 @@ from ddpg.evaluation import mean_score
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 from ddpg.learner import UpdateMetrics
+from ddpg.numerics import warn_of_obstacles
 from ddpg.seeding import Stream, episode_seed
 from ddpg.snapshots import StateGrid
 from ddpg.update_rule import LearnerState
@@ -83,6 +84,9 @@ def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = 
     Yields:
         A record after each episode, its test and its validation. The last snapshot comes after the last record.
 
+    Warns:
+        PortabilityWarning: Once in a process, where an agent has a seed and the numbers depend on the machine.
+
     Raises:
         NotFiniteError: The environment gave, or the networks became, something that is no number.
     """
@@ -94,6 +98,8 @@ def continue_training(agent: "DDPG", on_step: StepCallback | None = None) -> Ite
     """Makes the episodes that are left of the agent's newest training; as `train`."""
     if agent.progress is None:
         return
+    if agent.is_seed_given:
+        warn_of_obstacles()
     progress, config, history = agent.progress, agent.progress.config, agent.history
     # What is left of an episode that an exception ended, which is made again.
     n_recorded = len(agent.records)

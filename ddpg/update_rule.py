@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.backend import keras, start_xla, tf
 from ddpg.config import AgentConfig
 from ddpg.networks import make_actor, make_critic
+from ddpg.numerics.backend import keras, start_xla, tf
+from ddpg.numerics.dense import with_own_products
 from ddpg.replay_buffer import Transition
 
 _ALIGNMENT = 64  # bytes, as TensorFlow aligns its own tensors
@@ -84,7 +85,7 @@ class PureNetwork:
     """A Keras model as a function of one vector of weights."""
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        self.model = with_own_products(model)
         self.shapes = [variable.shape for variable in model.trainable_variables]
 
     def __call__(

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +14,6 @@ from pipeline.comparison.scores import METRICS, Comparison, compare
 from pipeline.comparison.text import lines
 from pipeline.refusal import REFUSALS, report
 from pipeline.revisions import WORKSPACE, Revision, resolve, results_of
-from pipeline.runtime import ENVIRONMENT
 
 _RULE = """\
 The first revision is the baseline of all others; alone, it is the workspace's. A revision is a commit, a branch, a tag,
@@ -42,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 where something is worse than tolerated; 2 where an argument or a damaged file is refused.
     """
     options = _parser().parse_args(arguments)
-    os.environ.update(ENVIRONMENT)
     names = options.revisions or ["HEAD"]
     try:
         if options.out is not None:

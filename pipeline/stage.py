@@ -1,7 +1,6 @@
 """What every stage's command line has in common."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,9 +9,9 @@ from typing import NoReturn
 from ddpg.environment import UnsuitableEnvironmentError
 from ddpg.files import DamagedFileError
 from ddpg.finite import NotFiniteError
+from ddpg.numerics import obstacles
 from pipeline.params import Params, ParamsError, load
 from pipeline.results import MissingResultError
-from pipeline.runtime import ENVIRONMENT
 
 
 class StageError(Exception):
@@ -39,7 +38,8 @@ def run(stage: Callable[[Params], None], description: str) -> NoReturn:
         description=description,
         epilog="Settings come from params.yaml. Run `dvc repro` to run what is out of date, in order.",
     ).parse_args()
-    os.environ.update(ENVIRONMENT)
+    for obstacle in obstacles():
+        print(f"warning: results may differ from another machine's: {obstacle}", file=sys.stderr)
     # So that whatever cleans up after Ctrl-C also does when somebody ends the process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

@@ -26,7 +26,6 @@ from pipeline.revisions import (
     resolve,
     results_of,
 )
-from pipeline.runtime import ENVIRONMENT
 from pipeline.tracking import RecordedRun, TrackingError, record_missing, recorded_runs, tag
 from pipeline.tracking.contents import flatten
 from pipeline.tracking.faults import PATIENT_REQUEST_SECONDS
@@ -55,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all-commits", action="store_true", help="every commit that a branch or tag reaches")
     parser.add_argument("--experiments", action="store_true", help="every DVC experiment")
     options = parser.parse_args(arguments)
-    os.environ.update(ENVIRONMENT)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(PATIENT_REQUEST_SECONDS))
     try:
         return _sync(_chosen(options.revisions, options.all_commits, options.experiments))

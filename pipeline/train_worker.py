@@ -7,6 +7,7 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ddpg.numerics import PortabilityWarning
 from pipeline import results
 from pipeline.params import Params
 from pipeline.quiet import silent_stderr
@@ -32,12 +33,10 @@ class SeedTask(NamedTuple):
 
 
 def prepare() -> None:
-    """Loads TensorFlow, and holds it to one thread."""
+    """Loads TensorFlow. The stage says once, for all workers, if the numbers depend on the machine."""
+    warnings.simplefilter("ignore", PortabilityWarning)
     with silent_stderr():
-        from ddpg.backend import tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+        import ddpg.numerics.backend  # noqa: F401
 
 
 def train_seed(task: SeedTask, send: Send) -> None:

@@ -1,6 +1,2 @@
-import os
-
-# Before TensorFlow is loaded: quiet, and with the threads it has in a stage.
-from pipeline.runtime import ENVIRONMENT
-
-os.environ.update(ENVIRONMENT)
+# Before NumPy and TensorFlow are loaded: with the variables that a stage has.
+import pipeline  # noqa: F401

@@ -20,6 +20,27 @@ class TargetProbe(gym.Env):
         return self.observation, -float(error**2), True, False, {}
 
 
+class DelayedProbe(gym.Env):
+    """Two steps an episode; only the second pays, and the most, 0, where the action of the first was 1.
+
+    What the first action is worth shows in the value of the second state alone.
+    """
+
+    observation_space = gym.spaces.Box(np.array([-3, 0], np.float32), np.array([3, 1], np.float32))
+    action_space = gym.spaces.Box(-2, 2, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.error = None
+        return np.array([self.np_random.uniform(-3, 3), 0], np.float32), {}
+
+    def step(self, action):
+        is_second = self.error is not None
+        if not is_second:
+            self.error = float(action[0]) - 1
+        return np.array([self.error, 1], np.float32), -(self.error**2) if is_second else 0.0, is_second, False, {}
+
+
 class Counter(gym.Env):
     """Observes the number of steps made, scaled by `unit`; ends as asked; pays 1 a step, and `prize` with the last."""
 

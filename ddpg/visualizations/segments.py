@@ -1,7 +1,6 @@
 """Draws the frames of a training in segments, which several processes share."""
 
 import tempfile
-import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -98,7 +97,7 @@ def _draw_in_processes(
 
     with tempfile.TemporaryDirectory() as folder, _explained():
         file = Path(folder) / "history.npz"
-        save_arrays(file, history.to_arrays(), zipfile.ZIP_STORED)
+        save_arrays(file, history.to_arrays())
         # More threads than processes would only be in each other's way.
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             parallel = joblib.Parallel(n_processes, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1)

@@ -31,13 +31,17 @@ CHANGES = {
 
 def document(**changes):
     """Contents of params.yaml; changes are given by section, as in `CHANGES`."""
-    contents = copy.deepcopy(DEFAULTS)
-    for each in (CHANGES, changes):
-        for section, values in each.items():
-            if isinstance(values, dict):
-                contents[section] |= values
-            else:
-                contents[section] = values
+    return merged(merged(DEFAULTS, CHANGES), changes)
+
+
+def merged(contents, changes):
+    """The contents with these changes, given by section."""
+    contents = copy.deepcopy(contents)
+    for section, values in changes.items():
+        if isinstance(values, dict):
+            contents[section] |= values
+        else:
+            contents[section] = values
     return contents
 
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from ddpg.lazy_imports import lazily
+from ddpg.numerics.lazy_imports import lazily
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+"""Dense layers whose products, and gradients of them, XLA compiles itself."""
+
+from typing import Any
+
+from ddpg.numerics.backend import keras, tf
+
+
+def with_own_products(model: keras.Model) -> keras.Model:
+    """A copy, with new weights, of a functional model, whose dense layers multiply by `product`."""
+
+    def copy(layer: keras.Layer) -> keras.Layer:
+        kind = _Dense if type(layer) is keras.layers.Dense else type(layer)
+        return kind.from_config(layer.get_config())
+
+    return keras.models.clone_model(model, clone_function=copy)
+
+
+class _Dense(keras.layers.Dense):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 (Keras passes it)
+        return self.activation(product(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)) + self.bias)
+
+
+@tf.custom_gradient
+def product(x: Any, kernel: Any) -> Any:
+    """The matrix product of x, shape (n, features), and kernel, shape (features, units): shape (n, units).
+
+    TensorFlow's own gradients multiply by transposed operands, and for those XLA calls Eigen, which splits a product by
+    the sizes of the processor's caches and does not sum all parts in the same order. Where the operands are transposed
+    first, XLA compiles the product: each sum is a chain of fused multiply-adds from the first term to the last, or for
+    a single unit several such chains that are added up.
+    """
+
+    def gradient(upstream: Any) -> tuple[Any, Any]:
+        return upstream @ tf.transpose(kernel), tf.transpose(x) @ upstream
+
+    return x @ kernel, gradient
