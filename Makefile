@@ -10,7 +10,7 @@ PORT ?= 5000
 # So that `python` in dvc.yaml is this project's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test check format ui bench notebook lock clean
+.PHONY: help repro test quick slow browser qemu check format ui bench notebook lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -19,9 +19,20 @@ repro: $(INSTALLED) ## Train, evaluate and animate what is out of date, and prin
 	dvc repro
 	python -m pipeline.summary
 
-test: $(INSTALLED) ## Run all tests, with a browser too if apt can give it
-	tests/browser/install
-	pytest --numprocesses 2
+test: $(INSTALLED) ## Run all tests but those that take minutes each
+	pytest --numprocesses 2 -m "not minutes"
+
+quick: $(INSTALLED) ## Run the tests that take little, in about a minute
+	pytest --numprocesses 2 -m "not slow and not minutes"
+
+slow: $(INSTALLED) ## Run the tests that take minutes each
+	pytest --numprocesses 2 -m minutes
+
+browser: ## Install Chromium, for the tests that look at pages
+	tests/install chromium chromium chromium-browser google-chrome
+
+qemu: ## Install QEMU, for the tests that emulate other processors
+	tests/install qemu-user qemu-x86_64
 
 check: $(INSTALLED) ## Check format, style and types, and audit dependencies for known vulnerabilities
 	ruff format --check .
@@ -43,10 +54,12 @@ bench: $(BENCH)/.installed ## Measure speed against named peers, with an environ
 notebook: $(INSTALLED) ## Run the notebook again and keep its outputs
 	python notebooks/execute.py
 
+# With the fewest versions, so that a package is the same for every Python, and with it the results.
+COMPILE := uv pip compile --quiet --universal --upgrade --fork-strategy fewest --generate-hashes --no-header \
+	--python-version 3.11
 lock: $(INSTALLED) ## Renew both requirements.lock from pyproject.toml and benchmarks/requirements.in
-	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev --upgrade \
-		--output-file requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade \
+	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) \
 		--constraint requirements.lock --override benchmarks/without-torch.txt \
 		--output-file benchmarks/requirements.lock benchmarks/requirements.in
 

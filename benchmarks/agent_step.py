@@ -49,7 +49,7 @@ class Held(gym.Wrapper):
 
 def ours(sizes: dict[str, Any], batch: int, n_steps: int) -> tuple[float, float]:
     """Seconds of the steps, and of the updates in them."""
-    common.one_thread()
+    common.load_tensorflow()
     from ddpg.agent import DDPG
 
     env = gym.make("MountainCarContinuous-v0")
@@ -145,7 +145,7 @@ def main() -> None:
     runs: dict[str, list[Any]] = {library: [] for library in LIBRARIES}
     for _ in range(n_runs):
         for library in LIBRARIES:
-            runs[library].append(common.measure(__file__, library))
+            runs[library].append(common.measure(__file__, library, environment=common.environment_of(library)))
     results = {
         size: {
             library: {name: common.spread(run[size][name] for run in some) for name in some[0][size]}

@@ -11,19 +11,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.runtime import ENVIRONMENT
-
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 ONE_THREAD = {
-    **ENVIRONMENT,
-    "JAX_PLATFORMS": "cpu",
+    "CUDA_VISIBLE_DEVICES": "-1",
     "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONWARNINGS": "ignore",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+"""Environment variables that hold NumPy, TensorFlow and PyTorch to one thread."""
+
+PEER = {
+    **ONE_THREAD,
+    "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
-"""Environment variables that hold NumPy, TensorFlow, PyTorch and JAX to one thread."""
+"""The same, and JAX."""
+
+# Before anything imports `ddpg`, which would hold peers to AVX2 too.
+_INHERITED = dict(os.environ)
 
 # The networks and settings of the README; what a peer does not have, it does without.
 README = {
@@ -49,14 +58,29 @@ README = {
 }
 
 
-def measure(script: str, *arguments: Any, environment: Mapping[str, str] = ONE_THREAD) -> Any:
-    """Runs `script --measure ARGUMENTS` in a process of its own; returns what its last line says as JSON."""
+def environment_of(library: str) -> dict[str, str]:
+    """Of the processes that measure `ours` or a peer."""
+    if library != "ours":
+        return PEER
+    from ddpg.numerics import PINNED
+
+    return ONE_THREAD | PINNED
+
+
+def measure(script: str, *arguments: Any, environment: Mapping[str, str] | None = None) -> Any:
+    """Runs `script --measure ARGUMENTS` in a process of its own; returns what its last line says as JSON.
+
+    Args:
+        script: The benchmark's path.
+        *arguments: Passed to its `measure`, as JSON.
+        environment: Variables of the process; `None`: those of `ours`.
+    """
     done = subprocess.run(
         [sys.executable, script, "--measure", *(json.dumps(each) for each in arguments)],
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
+        env={**_INHERITED, **(environment_of("ours") if environment is None else environment)},
     )
     if done.returncode:
         raise RuntimeError(f"{Path(script).name} --measure {arguments} failed:\n{done.stderr[-2000:]}")
@@ -79,13 +103,10 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def one_thread() -> None:
-    """Loads TensorFlow, held to one thread as in the train stage, and without JAX, which it would load here with it."""
+def load_tensorflow() -> None:
+    """Loads it as the train stage does, on one thread, and without JAX, which it would load here with it."""
     sys.modules.setdefault("jax", None)  # type: ignore[arg-type]
-    from ddpg.numerics.backend import tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    import ddpg.numerics.backend  # noqa: F401
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:

@@ -87,7 +87,7 @@ def measure() -> dict[str, float]:
             np.matmul(a, b, out=out)
 
     floor = milliseconds(multiply)
-    common.one_thread()
+    common.load_tensorflow()
     from ddpg.config import AgentConfig
     from ddpg.learner import Learner
 

@@ -23,7 +23,6 @@ PACKAGES = ("dvc", "mlflow", "tensorflow")
 WAYS = ("off", "on", "unreachable")
 ENVIRONMENT = {
     **os.environ,
-    **common.ENVIRONMENT,
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
 # Nobody listens at the port of `discard`.

@@ -58,7 +58,7 @@ def resident() -> float:
 
 def measure(name: str, value: Any) -> dict[str, float]:
     """One setting's figures."""
-    common.one_thread()
+    common.load_tensorflow()
     from ddpg.agent import DDPG
 
     before = resident()

@@ -47,7 +47,7 @@ def main() -> None:
     runs: dict[int, list[float]] = {n: [] for n in arguments.seeds}
     for _ in range(arguments.runs):
         for n in arguments.seeds:
-            runs[n].append(common.measure(__file__, n, arguments.episodes, environment=common.ENVIRONMENT))
+            runs[n].append(common.measure(__file__, n, arguments.episodes, environment={}))
     results: dict[str, Any] = {str(n): common.spread(seconds) for n, seconds in runs.items()}
     cores = os.cpu_count() or 1
     one = results[str(arguments.seeds[0])]["median"] / arguments.seeds[0]

@@ -60,7 +60,7 @@ def measure(started: float) -> dict[str, Any]:
     """The session of the README; `started` is the time of day when its process was started."""
     import gymnasium as gym
 
-    common.one_thread()
+    common.load_tensorflow()
     from ddpg import training
     from ddpg.agent import DDPG
     from ddpg.snapshots import StateGrid
@@ -105,7 +105,7 @@ def measure(started: float) -> dict[str, Any]:
 
 def imports_alone() -> float:
     """Peak memory, in MB, of a process that imports the agent and ends."""
-    script = "import common; common.one_thread(); import ddpg.agent; print(common.peak_memory())"
+    script = "import common; common.load_tensorflow(); import ddpg.agent; print(common.peak_memory())"
     return float(subprocess.check_output([sys.executable, "-c", script], cwd=Path(__file__).parent, text=True))
 
 

@@ -15,7 +15,6 @@ import gymnasium as gym
 import numpy as np
 
 import common
-from pipeline import params
 
 LIBRARIES = ("ours", "Stable-Baselines3")
 PACKAGES = ("numpy", "gymnasium", "tensorflow", "keras", "torch", "stable-baselines3")
@@ -51,6 +50,7 @@ def ours(seed: int, cap: float) -> dict[str, Any]:
     from ddpg.evaluation import mean_score, run_episodes
     from ddpg.seeding import Stream, episode_seed
     from ddpg.training import train
+    from pipeline import params
 
     settings = params.load()
     config = settings.train.model_copy(update={"n_validation_episodes": 0, "gen_q_a_frames_every_n_steps": 0})
@@ -105,7 +105,7 @@ def measure(library: str, seed: int, cap: float) -> dict[str, Any]:
     """One seed's figures."""
     started = time.perf_counter()
     if library == "ours":
-        common.one_thread()
+        common.load_tensorflow()
         import ddpg.agent  # noqa: F401
     else:
         import stable_baselines3  # noqa: F401
@@ -127,7 +127,14 @@ def main() -> None:
     with ThreadPoolExecutor(arguments.parallel) as pool:
         for library in LIBRARIES:
             runs = [
-                pool.submit(common.measure, __file__, library, seed + 1, arguments.cap)
+                pool.submit(
+                    common.measure,
+                    __file__,
+                    library,
+                    seed + 1,
+                    arguments.cap,
+                    environment=common.environment_of(library),
+                )
                 for seed in range(arguments.seeds)
             ]
             results[library] = [run.result() for run in runs]

@@ -15,7 +15,7 @@ def with_own_products(model: keras.Model) -> keras.Model:
     return keras.models.clone_model(model, clone_function=copy)
 
 
-class _Dense(keras.layers.Dense):
+class _Dense(keras.layers.Dense):  # type: ignore[misc] # Keras' types are not known
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 (Keras passes it)
         return self.activation(product(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)) + self.bias)
 

@@ -19,4 +19,5 @@ def product(x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
     Returns:
         Shape (..., m).
     """
-    return np.einsum("...i,ij->...j", x, kernel)
+    result: NDArray[Any] = np.einsum("...i,ij->...j", x, kernel)
+    return result

@@ -26,7 +26,7 @@ def page():
     """A new browser's page, which may show no error that nothing handles."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
-        pytest.skip(f"expected one of {', '.join(BROWSERS)}, found none; Debian has it as `apt-get install chromium`")
+        pytest.skip(f"expected one of {', '.join(BROWSERS)}, found none; `make browser` installs Chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -15,6 +15,7 @@ from tests.pipeline.small import write_params
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["stage"])
+    monkeypatch.setattr(stage, "obstacles", list)
     write_params(tmp_path)
     handler = signal.getsignal(signal.SIGTERM)
     yield
@@ -44,6 +45,12 @@ def diverge():
 
 def interrupt():
     raise KeyboardInterrupt
+
+
+def test_warns_where_numbers_depend_on_the_machine(project, monkeypatch, capsys):
+    monkeypatch.setattr(stage, "obstacles", lambda: ["this is Linux on aarch64"])
+    assert status(lambda: None) == 0
+    assert capsys.readouterr().err == ("warning: results may differ from another machine's: this is Linux on aarch64\n")
 
 
 def test_statuses(project, capsys):
