@@ -88,8 +88,8 @@ def measure() -> dict[str, float]:
 
     floor = milliseconds(multiply)
     common.load_tensorflow()
+    from ddpg.algorithm.learner import Learner
     from ddpg.config import AgentConfig
-    from ddpg.learner import Learner
 
     learner = Learner(OBSERVATION, ACTION, AgentConfig(**common.README), rng)
     batch = rng.normal(size=(BATCH, 2 * OBSERVATION + ACTION + 2)).astype(np.float32)

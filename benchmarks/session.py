@@ -61,9 +61,9 @@ def measure(started: float) -> dict[str, Any]:
     import gymnasium as gym
 
     common.load_tensorflow()
-    from ddpg import training
     from ddpg.agent import DDPG
-    from ddpg.snapshots import StateGrid
+    from ddpg.training import trainer as training
+    from ddpg.training.snapshots import StateGrid
     from ddpg.visualizations import create_animation
 
     parts = Parts()

@@ -45,11 +45,11 @@ class Clock:
 
 def ours(seed: int, cap: float) -> dict[str, Any]:
     """Trains with params.yaml's settings, but without validation and snapshots, which serve to choose and to draw."""
-    from ddpg import environment
     from ddpg.agent import DDPG
-    from ddpg.evaluation import mean_score, run_episodes
+    from ddpg.environments import interface as environment
+    from ddpg.evaluation.rollouts import mean_score, run_episodes
     from ddpg.seeding import Stream, episode_seed
-    from ddpg.training import train
+    from ddpg.training.trainer import train
     from pipeline import params
 
     settings = params.load()

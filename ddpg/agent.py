@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpg import checkpoint, environment
+from ddpg.algorithm.learner import Learner
+from ddpg.algorithm.noise import OrnsteinUhlenbeckNoise
+from ddpg.algorithm.policy import Description, Policy, read_description, write_description
+from ddpg.algorithm.replay_buffer import ReplayBuffer
+from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
-from ddpg.environment import Environment
-from ddpg.evaluation import run_episodes
-from ddpg.history import EpisodeHistory, TrainingHistory
-from ddpg.learner import Learner
-from ddpg.noise import OrnsteinUhlenbeckNoise
+from ddpg.environments import interface
+from ddpg.environments.interface import Environment
+from ddpg.evaluation.rollouts import run_episodes
+from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
 from ddpg.numerics.backend import keras
-from ddpg.policy import Description, Policy, read_description, require_spaces_of, write_description
-from ddpg.replay_buffer import ReplayBuffer
-from ddpg.scaling import BoxScaler
 from ddpg.seeding import Stream, episode_seed, generator, new_seed
-from ddpg.training import Checkpoint, EpisodeRecord, StepCallback, TrainingProgress, continue_training, train
+from ddpg.training import checkpoint
+from ddpg.training.trainer import Checkpoint, StepCallback, TrainingProgress, continue_training, train
 
 EpisodeCallback = Callable[["DDPG", EpisodeRecord], None]
 
@@ -55,7 +56,7 @@ class DDPG:
         if config is not None and hyperparameters:
             raise TypeError(f"DDPG: expected a config or hyperparameters, received both ({', '.join(hyperparameters)})")
         self.config = config if config is not None else AgentConfig(**hyperparameters)
-        self.env = environment.prepare(env)
+        self.env = interface.prepare(env)
         self.seed = new_seed() if seed is None else seed
         self.is_seed_given = seed is not None
         self.observations = BoxScaler(env.observation_space.low, env.observation_space.high)
@@ -75,13 +76,13 @@ class DDPG:
         )
         self._sampling = generator(self.seed, Stream.SAMPLING)
         self._random_actions = generator(self.seed, Stream.RANDOM_ACTIONS)
-        observation_names, action_names = environment.dimension_names(self.env)
+        observation_names, action_names = interface.dimension_names(self.env)
         self.history = TrainingHistory(
             observation_names,
             action_names,
             self.actions.low,
             self.actions.high,
-            environment.reward_threshold(self.env),
+            interface.reward_threshold(self.env),
         )
         self.records: list[EpisodeRecord] = []
         self.progress: TrainingProgress | None = None
@@ -188,7 +189,7 @@ class DDPG:
     def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
         """Runs episodes without noise or learning from start states that are the same at every call."""
         if len(self._validation_envs) != n_episodes:
-            self._validation_envs = environment.copies(self.env, n_episodes)
+            self._validation_envs = interface.copies(self.env, n_episodes)
         seeds = [episode_seed(self.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
         return run_episodes(
             self.policy,
@@ -325,7 +326,7 @@ class DDPG:
         folder = Path(folder)
         saved = read_description(folder)
         agent = cls(env, saved.config, seed=seed)
-        require_spaces_of(saved, agent.env, folder)
+        interface.require_spaces_of(saved, agent.env, folder)
         agent.learner.load_weights(folder)
         return agent
 
@@ -375,7 +376,7 @@ class DDPG:
             CheckpointError: It holds none that can be used; a `ValueError` that says why not, file by file.
             UnsuitableEnvironmentError: No agent can be trained in the environment.
         """
-        environment.prepare(env)
+        interface.prepare(env)
         expected: dict[str, Any] = {}
         if config is not None:
             expected["agent"] = config.model_dump(mode="json")

@@ -67,6 +67,34 @@ class EpisodeHistory:
         return self.terminated and float(self.rewards[-1]) > 0
 
 
+class EpisodeRecord(NamedTuple):
+    """One training episode in numbers; NaN where there is none."""
+
+    episode: int
+    epsilon: float
+    """Scale of the exploration noise in this episode."""
+    training_return: float
+    test_return: float
+    """Return of the test episode, without noise."""
+    validation_return: float
+    """Mean return over the fixed validation episodes, if the policy changed."""
+    agent_steps: int
+    """Made so far in training episodes."""
+    environment_steps: int
+    """Made so far in training episodes; tests and validation not counted."""
+    updates: int
+    """Made so far."""
+    replay_buffer_size: int
+    critic_loss: float
+    """Mean over the episode's updates, as the other two; see `ddpg.algorithm.learner.UpdateMetrics`."""
+    actor_loss: float
+    mean_q: float
+    reached_goal: bool
+    """Whether this training episode ended at a goal; see `EpisodeHistory.reached_goal`."""
+    is_best: bool
+    """Whether the policy after this episode scored higher than every one before."""
+
+
 class Snapshot(NamedTuple):
     """The networks on the state grid after `step` agent steps; y runs along rows, upwards from the lower bound.
 

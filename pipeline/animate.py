@@ -5,11 +5,11 @@ from functools import partial
 
 from tqdm import tqdm
 
-from ddpg.action_value import ActionValue
-from ddpg.environment import make
+from ddpg.algorithm.action_value import ActionValue
+from ddpg.algorithm.policy import Policy
+from ddpg.environments.interface import make
 from ddpg.files import DamagedFileError
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
-from ddpg.policy import Policy
 from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.visualizations import (
     draw_learning_curves,

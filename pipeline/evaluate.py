@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ddpg.diagnosis import diagnose
-from ddpg.environment import copies, make, prepare, reward_threshold
-from ddpg.evaluation import mean_score, run_episodes
+from ddpg.algorithm.policy import Policy
+from ddpg.environments.interface import copies, make, prepare, require_spaces_of, reward_threshold
+from ddpg.evaluation.diagnosis import diagnose
+from ddpg.evaluation.rollouts import mean_score, run_episodes
+from ddpg.evaluation.statistics import bootstrap_interquartile_mean
 from ddpg.history import EpisodeHistory, save_episodes
-from ddpg.policy import Policy, require_spaces_of
 from ddpg.seeding import Stream, episode_seed, generator
-from ddpg.statistics import bootstrap_interquartile_mean
 from pipeline import results, stage, tracking
 from pipeline.params import Params
 

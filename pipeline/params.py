@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
-from ddpg.environment import UnsuitableEnvironmentError, make, prepare
-from ddpg.scaling import BoxScaler
-from ddpg.snapshots import StateGrid
+from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare
+from ddpg.training.snapshots import StateGrid
 
 PARAMS_FILE = Path("params.yaml")
 

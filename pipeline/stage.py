@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from ddpg.environment import UnsuitableEnvironmentError
+from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.files import DamagedFileError
 from ddpg.finite import NotFiniteError
 from ddpg.numerics import obstacles

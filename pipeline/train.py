@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
-from ddpg.statistics import interquartile_mean
 from pipeline import checkpoints, results, stage, train_worker, workers
 from pipeline.params import Params
 from pipeline.progress import SeedProgress

@@ -15,8 +15,7 @@ from pipeline.workers import Send
 
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
-    from ddpg.history import TrainingHistory
-    from ddpg.training import EpisodeRecord
+    from ddpg.history import EpisodeRecord, TrainingHistory
 
 
 MAX_CHECKPOINT_SHARE = 0.02
@@ -45,8 +44,8 @@ def train_seed(task: SeedTask, send: Send) -> None:
     Sends, for each episode from the first, the fields of its `EpisodeRecord` and the networks after it, a
     `TrainingHistory` without episodes whose one snapshot is the newest; and text that is for the reader.
     """
-    from ddpg.environment import make
-    from ddpg.training import continue_training, train
+    from ddpg.environments.interface import make
+    from ddpg.training.trainer import continue_training, train
 
     params = task.params
     with make(params.environment.id, params.environment.kwargs) as env:
@@ -70,7 +69,7 @@ def train_seed(task: SeedTask, send: Send) -> None:
 
 def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
     from ddpg.agent import DDPG
-    from ddpg.checkpoint import CheckpointError
+    from ddpg.training.checkpoint import CheckpointError
 
     params, seed = task.params, task.seed
     if task.checkpoints is not None:

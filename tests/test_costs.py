@@ -49,7 +49,7 @@ def test_an_update_hands_nothing_to_another_thread_and_leaves_the_environment_al
     program = (
         "import os, resource; import numpy as np, tensorflow as tf\n"
         "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
-        "from ddpg.config import AgentConfig; from ddpg.learner import Learner\n"
+        "from ddpg.config import AgentConfig; from ddpg.algorithm.learner import Learner\n"
         "learner = Learner(2, 1, AgentConfig(replay_batch_size=1024), np.random.default_rng(0))\n"
         "assert os.environ.get('XLA_FLAGS') is None\n"
         "rows = np.random.default_rng(0).normal(size=(1024, 7)).astype(np.float32)\n"

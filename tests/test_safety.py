@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from ddpg.algorithm.networks import make_actor, make_critic
 from ddpg.config import AgentConfig
-from ddpg.networks import make_actor, make_critic
 
 ROOT = Path(__file__).parents[1]
 FILES = [

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ddpg.statistics import bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import bootstrap_interquartile_mean
 from ddpg.visualizations.figure import new_figure, require_figure_suffix, write_figure
 from ddpg.visualizations.panels import TEST_COLOUR, show_number
 
@@ -70,7 +70,7 @@ def draw_group(
     """Draws seeds that belong together: each faintly, with a star at its best checkpoint, and what they have in common.
 
     That is their interquartile mean at each episode, with a band of its percentile bootstrap interval; one seed is
-    drawn alone. See `ddpg.statistics`.
+    drawn alone. See `ddpg.evaluation.statistics`.
 
     Args:
         axes: Where to.

@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from ddpg.history import TrainingHistory
+from ddpg.history import EpisodeRecord, TrainingHistory
 from ddpg.visualizations.panels import ScorePanel
 
 if TYPE_CHECKING:
-    from ddpg.training import EpisodeRecord
     from ddpg.visualizations.animation import HasHistory
 
 _INCHES = 9.0, 4.0

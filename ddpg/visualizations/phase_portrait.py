@@ -11,10 +11,10 @@ from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ddpg.environment import dimension_names, flat_observation
-from ddpg.evaluation import BatchPolicy
+from ddpg.algorithm.scaling import BoxScaler
+from ddpg.environments.interface import dimension_names, flat_observation
+from ddpg.evaluation.rollouts import BatchPolicy
 from ddpg.history import EpisodeHistory, FloatArray
-from ddpg.scaling import BoxScaler
 from ddpg.visualizations.figure import new_figure, require_figure_suffix, write_figure
 
 _COLOUR_MAP = "RdBu"

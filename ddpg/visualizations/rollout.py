@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ddpg.environment import dimension_names, flat_observation
+from ddpg.environments.interface import dimension_names, flat_observation
 from ddpg.history import EpisodeHistory, FloatArray
 from ddpg.visualizations.panels import shorten, show_number
 from ddpg.visualizations.video import Frame, write_video

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ddpg.comparison import Scores, performance_profile
+from ddpg.evaluation.comparison import Scores, performance_profile
+from ddpg.evaluation.statistics import Interval, bootstrap_interquartile_mean
 from ddpg.history import FloatArray, GridAxes, Snapshot, TrainingHistory
 from ddpg.seeding import Stream, generator
-from ddpg.statistics import Interval, bootstrap_interquartile_mean
 from ddpg.visualizations.figure import new_figure, write_figure
 from ddpg.visualizations.learning_curves import Measure, draw_group
 from ddpg.visualizations.panels import show_number

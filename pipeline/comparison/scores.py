@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpg.comparison import (
+from ddpg.evaluation.comparison import (
     Scores,
     Statistic,
     bootstrap,
@@ -19,8 +19,8 @@ from ddpg.comparison import (
     seeds_needed,
     with_worst,
 )
+from ddpg.evaluation.statistics import Interval
 from ddpg.seeding import Stream, generator
-from ddpg.statistics import Interval
 from pipeline.comparison.changes import Changes, changes_between
 from pipeline.comparison.result import CONFIDENCE_LEVEL, Result
 

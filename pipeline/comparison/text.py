@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ddpg.statistics import Interval
+from ddpg.evaluation.statistics import Interval
 from pipeline.comparison.changes import Change
 from pipeline.comparison.scores import Comparison, Difference, Metric, count_seeds, describe
 

@@ -8,8 +8,8 @@ import pytest
 
 from ddpg import DDPG, AgentConfig
 from ddpg.agent import load_policy_model
-from ddpg.environment import UnsuitableEnvironmentError
-from ddpg.policy import Policy
+from ddpg.algorithm.policy import Policy
+from ddpg.environments.interface import UnsuitableEnvironmentError
 from tests.probes import Counter
 
 README_SETTINGS = {

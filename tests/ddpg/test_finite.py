@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from ddpg import DDPG, AgentConfig, TrainingConfig
-from ddpg.evaluation import run_episodes
+from ddpg.evaluation.rollouts import run_episodes
 from ddpg.finite import NotFiniteError
-from ddpg.training import train
+from ddpg.training.trainer import train
 from tests.probes import Counter
 
 SMALL = AgentConfig(

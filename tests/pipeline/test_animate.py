@@ -28,7 +28,7 @@ def frames(path):
 @pytest.fixture
 def evaluated(tmp_path, monkeypatch):
     """A project in which train and evaluate have run for one seed."""
-    from ddpg.evaluation import run_episodes
+    from ddpg.evaluation.rollouts import run_episodes
 
     monkeypatch.chdir(tmp_path)
     recorded = []

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ddpg.algorithm.learner import Learner
+from ddpg.algorithm.policy import Description, Policy, write_description
+from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
-from ddpg.environment import UnsuitableEnvironmentError
+from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.files import DamagedFileError
 from ddpg.history import load_episodes
-from ddpg.learner import Learner
-from ddpg.policy import Description, Policy, write_description
-from ddpg.scaling import BoxScaler
 from pipeline import results
 from pipeline.evaluate import evaluate, median_seed, seeds_table, selection_score, summarize
 from pipeline.results import MissingResultError

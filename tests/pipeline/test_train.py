@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ddpg.algorithm.policy import Policy
 from ddpg.history import TrainingHistory
-from ddpg.policy import Policy
 from pipeline import results, workers
 from pipeline.stage import StageError
 from pipeline.train import _failure, in_order_of, summarize, train, train_seeds, warnings_about

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from ddpg.statistics import bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import bootstrap_interquartile_mean
 from ddpg.visualizations import draw_learning_curves
 from ddpg.visualizations.figure import new_figure
 from ddpg.visualizations.learning_curves import draw_group

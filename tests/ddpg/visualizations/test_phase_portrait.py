@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ddpg.evaluation import run_episodes
+from ddpg.evaluation.rollouts import run_episodes
 from ddpg.visualizations.phase_portrait import _can_set_state, _displacements, _limits, draw_phase_portrait
 
 

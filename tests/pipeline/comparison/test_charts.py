@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ddpg.statistics import Interval
+from ddpg.evaluation.statistics import Interval
 from pipeline.comparison import charts
 from tests.pipeline.comparison.made import pictured, result
 

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from ddpg.evaluation.statistics import bootstrap_interquartile_mean
 from ddpg.seeding import Stream, generator
-from ddpg.statistics import bootstrap_interquartile_mean
 from pipeline.comparison.result import Result
 from pipeline.comparison.scores import METRICS, Outcome, compare, describe
 from pipeline.revisions import RevisionError

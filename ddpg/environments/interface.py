@@ -1,0 +1,154 @@
+"""What the agent asks of an environment, Gymnasium's or classic gym's."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from ddpg.algorithm.policy import Description
+from ddpg.algorithm.scaling import BoxScaler
+
+Environment = Any
+"""A `gymnasium.Env`, or a `gym.Env` of gym 0.26, whose methods are the same but whose classes are not."""
+
+_NAMES = {
+    "MountainCarContinuous": (("position", "velocity"), ("force",)),
+    "Pendulum": (("cos angle", "sin angle", "angular velocity"), ("torque",)),
+    "LunarLander": (
+        ("x", "y", "x velocity", "y velocity", "angle", "angular velocity", "left leg", "right leg"),
+        ("main engine", "side engines"),
+    ),
+}
+
+
+class UnsuitableEnvironmentError(ValueError):
+    """The agent cannot learn in this environment."""
+
+
+class Step(NamedTuple):
+    """One agent step: an action held for some environment steps."""
+
+    observation: NDArray[np.float32]
+    """Shape (observation size,), in the environment's units."""
+    reward: float
+    """The sum over the environment steps."""
+    terminated: bool
+    truncated: bool
+    environment_steps: int
+
+
+def prepare(env: Environment) -> Environment:
+    """The environment, ready for the agent.
+
+    Raises:
+        UnsuitableEnvironmentError: An observation or action space is of a kind that DDPG does not handle.
+    """
+    for attribute in ("reset", "step", "observation_space", "action_space"):
+        if not hasattr(env, attribute):
+            raise UnsuitableEnvironmentError(
+                f"environment: expected a Gymnasium environment, received {type(env).__name__} without {attribute!r}"
+            )
+    _require_box("observation space", env.observation_space)
+    _require_box("action space", env.action_space)
+    space = env.action_space
+    if not (np.issubdtype(space.dtype, np.floating) and BoxScaler(space.low, space.high).bounded.all()):
+        raise UnsuitableEnvironmentError(
+            f"action space: expected a Box of real numbers with finite bounds, received {space}"
+        )
+    return _without_broken_checker(env)
+
+
+def _require_box(name: str, space: Any) -> None:
+    # By its name, since a classic gym.spaces.Box is no gymnasium.spaces.Box.
+    if type(space).__name__ != "Box" or int(np.prod(space.shape)) == 0:
+        raise UnsuitableEnvironmentError(f"{name}: expected a Box with at least one dimension, received {space}")
+
+
+def _without_broken_checker(env: Environment) -> Environment:
+    """Removes classic gym's checker, which asks NumPy for `bool8`, gone since NumPy 2."""
+    if isinstance(env, gymnasium.Env):
+        return env
+    if type(env).__name__ == "PassiveEnvChecker":
+        return _without_broken_checker(env.env)
+    if "env" in vars(env):
+        env.env = _without_broken_checker(env.env)
+    return env
+
+
+def require_spaces_of(saved: Description, env: Environment, folder: Path) -> None:
+    """Refuses an environment that a saved agent was not made for.
+
+    Raises:
+        UnsuitableEnvironmentError: Its spaces have other bounds; the message names the folder.
+    """
+    for name, space in (("observations", env.observation_space), ("actions", env.action_space)):
+        expected, received = getattr(saved, name), BoxScaler(space.low, space.high)
+        if not (np.array_equal(expected.low, received.low) and np.array_equal(expected.high, received.high)):
+            raise UnsuitableEnvironmentError(
+                f"{folder}: expected an environment whose {name} lie in {expected}, received {received}"
+            )
+
+
+def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environment:
+    """A registered environment; options, such as `render_mode`, come on top of its own arguments."""
+    return gymnasium.make(identifier, **{**kwargs, **options})
+
+
+def copies(env: Environment, n: int) -> list[Environment]:
+    """Independent environments like this one, without rendering: n of them, or fewer where it cannot be copied."""
+    # A copy in a window would open one more.
+    ways = (
+        (_made_again, copy.deepcopy) if getattr(env, "render_mode", None) == "human" else (copy.deepcopy, _made_again)
+    )
+    for make in ways:
+        try:
+            return [make(env) for _ in range(n)]
+        except Exception:
+            continue
+    return [env]
+
+
+def _made_again(env: Environment) -> Environment:
+    """From its specification, for one that cannot be copied."""
+    options = {"render_mode": None} if "render_mode" in env.spec.kwargs else {}
+    return gymnasium.make(env.spec, **options)
+
+
+def flat_observation(observation: Any) -> NDArray[np.float32]:
+    """An observation of any shape as a vector."""
+    return np.asarray(observation, np.float32).ravel()
+
+
+def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> Step:
+    """Takes the same action up to n times, until the episode ends."""
+    space = env.action_space
+    action = action.astype(space.dtype, copy=False).reshape(space.shape)
+    total = 0.0
+    taken = 0
+    while taken < n_steps:
+        observation, reward, terminated, truncated, _ = env.step(action)
+        taken += 1
+        total += float(reward)
+        if terminated or truncated:
+            break
+    return Step(flat_observation(observation), total, bool(terminated), bool(truncated), taken)
+
+
+def reward_threshold(env: Environment) -> float | None:
+    """The return from which the environment counts as solved, if it states one."""
+    threshold = getattr(getattr(env, "spec", None), "reward_threshold", None)
+    return None if threshold is None else float(threshold)
+
+
+def dimension_names(env: Environment) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the observation's and of the action's dimensions, for pictures."""
+    identifier = getattr(getattr(env, "spec", None), "id", "") or ""
+    sizes = int(np.prod(env.observation_space.shape)), int(np.prod(env.action_space.shape))
+    for prefix, (observation_names, action_names) in _NAMES.items():
+        if identifier.startswith(prefix) and sizes == (len(observation_names), len(action_names)):
+            return observation_names, action_names
+    return tuple(f"observation {i}" for i in range(sizes[0])), tuple(f"action {i}" for i in range(sizes[1]))

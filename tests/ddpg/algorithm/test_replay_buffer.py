@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from ddpg.algorithm.replay_buffer import ReplayBuffer, Transition
+
+
+def filled(n, capacity, reward=float):
+    buffer = ReplayBuffer(capacity, observation_size=2, action_size=3)
+    for i in range(n):
+        buffer.add(np.full(2, i), np.full(3, 10 + i), reward(i), np.full(2, 20 + i), i % 2 == 0)
+    return buffer
+
+
+def test_keeps_a_transition_in_its_columns():
+    batch = Transition.from_rows(filled(8, 10).rows[7:8], 2, 3)
+    assert [column.tolist() for column in batch] == [[[7, 7]], [[17, 17, 17]], [[7]], [[27, 27]], [[0]]]
+
+
+def test_overwrites_the_oldest_when_full():
+    buffer = filled(7, 4)
+    assert len(buffer) == 4
+    assert buffer.rows[:, 0].tolist() == [4, 5, 6, 3]
+
+
+def test_reward_statistics_count_every_reward_also_those_overwritten():
+    rewards = np.random.default_rng(1).normal(3, 50, 1000)
+    buffer = filled(1000, 16, lambda i: rewards[i])
+    assert buffer.reward_mean == pytest.approx(rewards.mean(), rel=1e-10)
+    assert buffer.reward_std == pytest.approx(rewards.std(), rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_equal_rewards_divide_by_one(n):
+    assert filled(n, 10, lambda _: -0.1).reward_std == 1
+
+
+def test_samples_uniformly_from_what_it_holds():
+    sample = filled(40, 64).sample(100_000, np.random.default_rng(0))
+    counts = np.bincount(sample[:, 0].astype(int), minlength=40)
+    assert len(counts) == 40
+    assert np.abs(counts - 2500).max() < 6 * np.sqrt(2500)
+
+
+@pytest.mark.parametrize(
+    ("normalization", "expected"),
+    [("none", lambda r: r), ("scale", lambda r: r / 5.5), ("standardize", lambda r: (r - 10) / 5.5)],
+)
+def test_normalises_only_the_sampled_rewards(normalization, expected):
+    rewards = [4.5, 15.5]
+    buffer = filled(2, 4, lambda i: rewards[i])
+    kept = buffer.rows.copy()
+    batch = Transition.from_rows(buffer.sample(50, np.random.default_rng(0), normalization), 2, 3)
+    index = batch.observation[:, 0].astype(int)
+    np.testing.assert_allclose(batch.reward[:, 0], expected(np.array(rewards)[index]), rtol=1e-6)
+    np.testing.assert_array_equal(buffer.rows, kept)
+
+
+def test_same_generator_state_gives_the_same_batch():
+    buffer = filled(40, 64)
+    first, second = (buffer.sample(8, np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)

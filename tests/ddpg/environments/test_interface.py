@@ -1,0 +1,117 @@
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+
+from ddpg.environments.interface import (
+    UnsuitableEnvironmentError,
+    copies,
+    dimension_names,
+    hold_action,
+    prepare,
+    reward_threshold,
+)
+from tests.probes import Counter
+
+
+@pytest.mark.parametrize(
+    ("spaces", "reason"),
+    [
+        ({"action_space": gymnasium.spaces.Discrete(3)}, r"action space: expected a Box .* received Discrete\(3\)"),
+        ({"observation_space": gymnasium.spaces.Discrete(3)}, "observation space: expected a Box"),
+        ({"action_space": gymnasium.spaces.Box(-np.inf, 1, (1,))}, "finite bounds, received Box"),
+        ({"action_space": gymnasium.spaces.Box(0, 3, (1,), np.int64)}, "real numbers"),
+        ({"action_space": gymnasium.spaces.Box(-1, 1, (0,))}, "at least one dimension"),
+    ],
+)
+def test_refuses_unsuitable_spaces_by_name(spaces, reason):
+    env = Counter()
+    vars(env).update(spaces)
+    with pytest.raises(UnsuitableEnvironmentError, match=reason):
+        prepare(env)
+
+
+def test_refuses_what_is_no_environment():
+    with pytest.raises(UnsuitableEnvironmentError, match="received str without 'reset'"):
+        prepare("MountainCarContinuous-v0")
+
+
+def test_holds_an_action_and_sums_its_rewards():
+    env = Counter(length=7, terminates=True, prize=100.0)
+    env.reset()
+    action = np.array([0.5, 3.0], np.float32)
+    first, second = hold_action(env, action, 5), hold_action(env, action, 5)
+    assert (first.reward, first.environment_steps, first.terminated) == (5.0, 5, False)
+    assert (second.reward, second.environment_steps, second.terminated, second.truncated) == (102.0, 2, True, False)
+    np.testing.assert_array_equal(second.observation, [7, 7])
+    assert len(env.actions) == 7
+
+
+def test_flattens_observations_and_shapes_actions():
+    env = Counter(length=3)
+    env.observation_space = gymnasium.spaces.Box(0, 100, (2, 2), np.float64)
+    env.action_space = gymnasium.spaces.Box(-1, 1, (2, 1), np.float64)
+    env.reset()
+    env.size = (2, 2)
+    step = hold_action(prepare(env), np.array([0.5, -0.5], np.float32), 1)
+    assert step.observation.shape == (4,)
+    assert step.observation.dtype == np.float32
+    assert env.actions[0].dtype == np.float64
+
+
+def test_copies_are_independent():
+    registered = gymnasium.make("MountainCarContinuous-v0", render_mode="rgb_array")
+    for env in (registered, Counter()):
+        first, second = copies(env, 2)
+        first.reset(seed=1)
+        second.reset(seed=2)
+        first.step(first.action_space.low)
+        assert first.unwrapped is not second.unwrapped
+
+
+class Uncopyable(gymnasium.Wrapper):
+    """Neither a copy nor its specification makes it again."""
+
+    def __init__(self, env, unknown):
+        super().__init__(env)
+        self.unknown = (i for i in unknown)
+
+
+def test_what_can_be_copied_keeps_its_changes_and_what_cannot_is_made_again_or_serves_alone():
+    changed = gymnasium.make("MountainCarContinuous-v0")
+    changed.unwrapped.power = 0.5
+    assert copies(changed, 1)[0].unwrapped.power == 0.5
+    with_handle = gymnasium.make("MountainCarContinuous-v0")
+    with_handle.unwrapped.handle = (i for i in ())
+    again = copies(with_handle, 2)
+    assert len({id(env.unwrapped) for env in [*again, with_handle]}) == 3
+    wrapped = Uncopyable(gymnasium.make("MountainCarContinuous-v0"), [1])
+    assert copies(wrapped, 5) == [wrapped]
+
+
+def test_an_environment_that_cannot_be_copied_serves_alone():
+    env = Counter()
+    env.handle = (i for i in ())
+    assert copies(env, 5) == [env]
+
+
+def test_names_and_threshold():
+    env = gymnasium.make("MountainCarContinuous-v0")
+    assert dimension_names(env) == (("position", "velocity"), ("force",))
+    assert reward_threshold(env) == 90
+    assert dimension_names(Counter()) == (("observation 0", "observation 1"), ("action 0", "action 1"))
+    assert reward_threshold(Counter()) is None
+
+
+def test_classic_gym_works_once_its_broken_checker_is_gone():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Its announcements that it is not maintained.
+        import gym
+
+        env = gym.make("MountainCarContinuous-v0")
+    prepared = prepare(env)
+    prepared.reset(seed=1)
+    step = hold_action(prepared, np.array([1.0], np.float32), 5)
+    assert step.environment_steps == 5
+    assert step.reward == pytest.approx(-0.5)
