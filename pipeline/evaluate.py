@@ -11,7 +11,7 @@ from ddpg.algorithm.policy import Policy
 from ddpg.environments.interface import copies, make, prepare, require_spaces_of, reward_threshold
 from ddpg.evaluation.diagnosis import diagnose
 from ddpg.evaluation.rollouts import mean_score, run_episodes
-from ddpg.evaluation.statistics import bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import bootstrap, interquartile_mean
 from ddpg.history import EpisodeHistory, save_episodes
 from ddpg.seeding import Stream, episode_seed, generator
 from pipeline import results, stage, tracking
@@ -130,8 +130,9 @@ def summarize(params: Params, seeds: pd.DataFrame, threshold: float | None) -> d
     metrics: dict[str, Any] = {"median_seed": median_seed(seeds)}
     for name in POLICIES:
         returns = seeds[f"{name}_return"]
-        interval = bootstrap_interquartile_mean(
-            returns,
+        interval = bootstrap(
+            returns.to_numpy(float),
+            interquartile_mean,
             params.evaluate.confidence_level,
             params.evaluate.n_bootstrap_samples,
             generator(params.evaluate.seed, Stream.BOOTSTRAP),

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -133,7 +134,7 @@ def summarize(episodes: pd.DataFrame) -> dict[str, float]:
     metrics = {
         "goal_reached_share": float(episodes["reached_goal"].mean()),
         "environment_steps_mean": float(by_seed["environment_steps"].last().mean()),
-        "training_return_last_10_iqm": interquartile_mean(by_seed["training_return"].apply(_mean_of_last_10)),
+        "training_return_last_10_iqm": _iqm(by_seed["training_return"].apply(_mean_of_last_10)),
     }
     for column, name in (
         ("test_return", "test_return_last_10_iqm"),
@@ -142,8 +143,12 @@ def summarize(episodes: pd.DataFrame) -> dict[str, float]:
         if episodes[column].notna().any():
             per_seed = by_seed[column].max() if "best" in name else by_seed[column].apply(_mean_of_last_10)
             # A seed that never learned was never validated, and has none.
-            metrics[name] = interquartile_mean(per_seed.dropna())
+            metrics[name] = _iqm(per_seed.dropna())
     return metrics
+
+
+def _iqm(per_seed: "pd.Series[float]") -> float:
+    return float(interquartile_mean(np.asarray(per_seed, np.float64)))
 
 
 def _mean_of_last_10(values: "pd.Series[float]") -> float:

@@ -1,10 +1,26 @@
-"""Statistics over seeds that respect how few they are."""
+"""Statistics over seeds that respect how few they are: of one set, and of how much better another is.
 
+A score is one number per seed. A seed without one, because its training diverged or never solved the task, is the worst
+possible, not missing: see `with_worst`. Such scores are infinite, and so may the statistics and intervals be.
+
+With one task, the stratified bootstrap of Agarwal et al., "Deep reinforcement learning at the edge of the statistical
+precipice", 2021, arXiv:2108.13264, resamples the seeds.
+"""
+
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy  # loads scipy.stats, which takes a second, at its first use
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+Scores = NDArray[np.float64]
+"""One number per seed, shape (n,)."""
+Statistic = Callable[[Scores], Scores]
+"""Reduces the last axis, (..., n) to (...)."""
+
+_MOST_SEEDS = 10_000
 
 
 class Interval(NamedTuple):
@@ -15,39 +31,201 @@ class Interval(NamedTuple):
     high: float
 
 
-def interquartile_mean(scores: ArrayLike) -> float:
-    """The mean of the middle half: the lowest and the highest quarter are left out, rounded down to whole scores.
-
-    Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", 2021, arXiv:2108.13264.
+def with_worst(scores: ArrayLike, *, higher_is_better: bool) -> Scores:
+    """The scores with the worst possible, an infinite one, in place of what is no number.
 
     Args:
-        scores: One per seed, shape (n,).
+        scores: Shape (n,).
+        higher_is_better: Whether the worst is −∞ or +∞.
     """
-    return float(scipy.stats.trim_mean(np.asarray(scores, np.float64), 0.25))
+    values = np.asarray(scores, np.float64)
+    return np.where(np.isnan(values), -np.inf if higher_is_better else np.inf, values)
 
 
-def bootstrap_interquartile_mean(
-    scores: ArrayLike, confidence_level: float, n_samples: int, rng: np.random.Generator
+def interquartile_mean(scores: Scores) -> Scores:
+    """The mean of the middle half of the last axis: a quarter is left out at each end, rounded down to whole scores.
+
+    Agarwal et al., 2021.
+    """
+    return np.asarray(scipy.stats.trim_mean(scores, 0.25, axis=-1))
+
+
+def median(scores: Scores) -> Scores:
+    """The median of the last axis: it is a number as long as more than half of the scores are."""
+    return np.asarray(np.median(scores, axis=-1))
+
+
+def bootstrap(
+    scores: Scores, statistic: Statistic, confidence_level: float, n_samples: int, rng: np.random.Generator
 ) -> Interval:
-    """The interquartile mean with its percentile bootstrap interval, seeds resampled with replacement.
+    """A statistic with its bootstrap interval, seeds resampled with replacement.
+
+    The percentile interval of few seeds is too narrow: that of 5 misses the truth in 10 of 100 cases, and that of 3 in
+    27, instead of in 5. So its ends are moved away from the estimate by the factor by which Student's interval of
+    normal scores is wider, sqrt(n / (n − 1)) t / z (Hesterberg, "What teachers should know about the bootstrap", 2015,
+    arXiv:1411.5279, who moves the percentiles; but few seeds have none that is far enough). Then 2 to 20 seeds, normal,
+    exponential or with outliers, miss the truth in 2 to 9 of 100.
 
     Args:
-        scores: One per seed, shape (n,). With one seed the interval is that score: nothing can be resampled.
+        scores: Shape (n,). With one seed the interval is that score: nothing can be resampled.
+        statistic: What is estimated.
         confidence_level: Probability, such as 0.95.
         n_samples: Resamples.
         rng: Source of the resamples.
     """
-    scores = np.asarray(scores, np.float64)
-    if len(scores) == 1:
-        return Interval(float(scores[0]), float(scores[0]), float(scores[0]))
-    result: Any = scipy.stats.bootstrap(
-        [scores],
-        lambda samples, axis: np.asarray(scipy.stats.trim_mean(samples, 0.25, axis=axis)),
-        n_resamples=n_samples,
-        confidence_level=confidence_level,
-        method="percentile",
-        rng=rng,
-    )
-    return Interval(
-        interquartile_mean(scores), float(result.confidence_interval.low), float(result.confidence_interval.high)
-    )
+    n = len(scores)
+    samples = statistic(scores[rng.integers(n, size=(n_samples, n))])
+    return _widened(float(statistic(scores)), samples, confidence_level, n, n - 1)
+
+
+def bootstrap_difference(
+    baseline: Scores,
+    candidate: Scores,
+    statistic: Statistic,
+    *,
+    paired: bool,
+    confidence_level: float,
+    n_samples: int,
+    rng: np.random.Generator,
+) -> tuple[Interval, float]:
+    """A statistic of the candidate less that of the baseline, with its bootstrap interval and standard error.
+
+    The interval is widened for few seeds as that of `bootstrap`. Then 2 to 20 seeds, paired or not, normal or
+    exponential, leave out 0 in 1 to 6 of 100 comparisons where nothing differs (8 for the median of 3).
+
+    Args:
+        baseline: Shape (n,).
+        candidate: Shape (m,).
+        statistic: What is compared.
+        paired: Whether score i of both belongs together, so that both are resampled alike; then m = n.
+        confidence_level: Probability, such as 0.95.
+        n_samples: Resamples.
+        rng: Source of the resamples.
+
+    Returns:
+        The difference, unbounded on both sides where a side has one seed; and its standard error, corrected for few
+        seeds likewise, which is no number where the difference varies without bound.
+
+    Raises:
+        ValueError: The scores are paired but not equally many.
+    """
+    drawn = _draw(len(baseline), len(candidate), paired, n_samples, rng)
+    samples = _subtract(statistic(candidate[drawn[1]]), statistic(baseline[drawn[0]]))
+    value = float(_subtract(statistic(candidate), statistic(baseline)))
+    n, freedom = _few(len(baseline), len(candidate), paired)
+    if n == 1:
+        return Interval(value, -math.inf, math.inf), math.nan
+    error = math.sqrt(n / (n - 1)) * float(np.std(samples)) if np.isfinite(samples).all() else math.nan
+    return _widened(value, samples, confidence_level, n, freedom), error
+
+
+def probability_of_improvement(
+    baseline: Scores,
+    candidate: Scores,
+    *,
+    higher_is_better: bool,
+    paired: bool,
+    confidence_level: float,
+    n_samples: int,
+    rng: np.random.Generator,
+) -> Interval:
+    """How likely a random seed of the candidate is better than one of the baseline; ties count half.
+
+    It is the Mann-Whitney statistic by the number of pairs (Agarwal et al., 2021, section 4.3), with its bootstrap
+    interval, widened for few seeds within [0, 1]: 5 seeds and more that are alike miss 1/2 in 4 to 7 of 100 cases. Of 3
+    paired ones all are often better or all worse, and the interval is a point; it misses in 27. Arguments as in
+    `bootstrap_difference`.
+    """
+    sign = 1 if higher_is_better else -1
+
+    def share(a: Scores, b: Scores) -> Scores:
+        # Compared, not subtracted: infinite scores may be equal.
+        x, y = sign * a[..., :, None], sign * b[..., None, :]
+        return np.asarray(((y > x) + 0.5 * (y == x)).mean(axis=(-2, -1)))
+
+    of_baseline, of_candidate = _draw(len(baseline), len(candidate), paired, n_samples, rng)
+    samples = share(baseline[of_baseline], candidate[of_candidate])
+    n, freedom = _few(len(baseline), len(candidate), paired)
+    value, low, high = _widened(float(share(baseline, candidate)), samples, confidence_level, n, freedom)
+    return Interval(value, max(low, 0.0), min(high, 1.0))
+
+
+def performance_profile(scores: Scores, thresholds: ArrayLike) -> Scores:
+    """The share of the scores above each threshold (Agarwal et al., 2021, section 4.2).
+
+    Args:
+        scores: Shape (..., n).
+        thresholds: Shape (k,).
+
+    Returns:
+        Shape (..., k).
+    """
+    return np.asarray((np.asarray(scores)[..., None, :] > np.asarray(thresholds)[:, None]).mean(axis=-1))
+
+
+def seeds_needed(
+    difference: float,
+    standard_error: float,
+    n_baseline: int,
+    n_candidate: int,
+    *,
+    confidence_level: float,
+    power: float = 0.8,
+) -> int | None:
+    """About how many seeds on each side would tell a difference of this size, with this probability, from none.
+
+    The least n with (t₁₋α/₂ + t_power) σ / √n ≤ |difference|, by Student's distribution with n − 1 degrees of freedom
+    (Colas et al., "How many random seeds? Statistical power analysis in deep reinforcement learning experiments",
+    2018, arXiv:1806.08295), where σ is the standard error times √n₀, and n₀ the harmonic mean of the present numbers.
+
+    Returns:
+        `None` where no number can be told: there is no difference, it is infinite, or it would take over 10,000 seeds.
+    """
+    if not math.isfinite(difference) or not math.isfinite(standard_error) or difference == 0:
+        return None
+    spread = standard_error * math.sqrt(2 / (1 / n_baseline + 1 / n_candidate))
+    n = np.arange(2, _MOST_SEEDS + 1)
+    quantiles = scipy.stats.t.ppf((1 + confidence_level) / 2, n - 1) + scipy.stats.t.ppf(power, n - 1)
+    enough = quantiles * spread / np.sqrt(n) <= abs(difference)
+    return int(n[enough.argmax()]) if enough.any() else None
+
+
+def _draw(n: int, m: int, paired: bool, n_samples: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Indices of resampled seeds, shapes (n_samples, n) and (n_samples, m)."""
+    if paired and n != m:
+        raise ValueError(f"paired: expected equally many scores, received {n} and {m}")
+    of_baseline = rng.integers(n, size=(n_samples, n))
+    return of_baseline, of_baseline if paired else rng.integers(m, size=(n_samples, m))
+
+
+def _subtract(a: Scores, b: Scores) -> Scores:
+    """A − b, where equally infinite is equal."""
+    with np.errstate(invalid="ignore"):
+        return np.where(a == b, 0.0, a - b)
+
+
+def _few(n: int, m: int, paired: bool) -> tuple[int, int]:
+    """How many seeds the smaller side has, and the degrees of freedom of both."""
+    return min(n, m), n - 1 if paired else n + m - 2
+
+
+def _widened(value: float, samples: Scores, confidence_level: float, n: int, freedom: int) -> Interval:
+    """The percentile interval of the samples, widened for n seeds with these degrees of freedom."""
+    level = (1 + confidence_level) / 2
+    factor = 1.0
+    if n > 1:
+        factor = math.sqrt(n / (n - 1)) * float(scipy.stats.t.ppf(level, freedom) / scipy.stats.norm.ppf(level))
+    low, high = (_move_away(value, end, factor) for end in _percentiles(samples, confidence_level))
+    return Interval(value, low, high)
+
+
+def _move_away(value: float, end: float, factor: float) -> float:
+    return value + factor * (end - value) if math.isfinite(value) and math.isfinite(end) else end
+
+
+def _percentiles(samples: Scores, confidence_level: float) -> tuple[float, float]:
+    levels = (1 - confidence_level) / 2, (1 + confidence_level) / 2
+    # Between a number and an infinite one there is nothing to interpolate.
+    method: Any = "linear" if np.isfinite(samples).all() else "inverted_cdf"
+    low, high = np.quantile(samples, levels, method=method)
+    return float(low), float(high)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ddpg.evaluation.statistics import bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import bootstrap, interquartile_mean
 from ddpg.visualizations.figure import new_figure, require_figure_suffix, write_figure
 from ddpg.visualizations.panels import TEST_COLOUR, show_number
 
@@ -69,7 +69,7 @@ def draw_group(
 ) -> None:
     """Draws seeds that belong together: each faintly, with a star at its best checkpoint, and what they have in common.
 
-    That is their interquartile mean at each episode, with a band of its percentile bootstrap interval; one seed is
+    That is their interquartile mean at each episode, with a band of its bootstrap interval; one seed is
     drawn alone. See `ddpg.evaluation.statistics`.
 
     Args:
@@ -93,7 +93,7 @@ def draw_group(
         axes.plot(curve.index, curve, color=colour, linewidth=width, alpha=opacity, label=text)
     if not alone:
         intervals = [
-            bootstrap_interquartile_mean(row.dropna(), confidence_level, n_bootstrap_samples, rng)
+            bootstrap(row.dropna().to_numpy(), interquartile_mean, confidence_level, n_bootstrap_samples, rng)
             for _, row in returns.iterrows()
         ]
         means, lows, highs = np.transpose(intervals)

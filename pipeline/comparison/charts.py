@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ddpg.evaluation.comparison import Scores, performance_profile
-from ddpg.evaluation.statistics import Interval, bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import Interval, Scores, bootstrap, interquartile_mean, performance_profile
 from ddpg.history import FloatArray, GridAxes, Snapshot, TrainingHistory
 from ddpg.seeding import Stream, generator
 from ddpg.visualizations.figure import new_figure, write_figure
@@ -202,7 +201,7 @@ def _action(history: TrainingHistory) -> int:
 def _interquartile_mean(scores: Scores) -> Interval:
     if not len(scores):
         return Interval(np.nan, np.nan, np.nan)
-    return bootstrap_interquartile_mean(scores, CONFIDENCE_LEVEL, _N_SAMPLES, generator(0, Stream.BOOTSTRAP))
+    return bootstrap(scores, interquartile_mean, CONFIDENCE_LEVEL, _N_SAMPLES, generator(0, Stream.BOOTSTRAP))
 
 
 def _draw_interval(axes: Axes, interval: Interval, y: float, colour: str) -> None:

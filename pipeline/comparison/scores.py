@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ddpg.evaluation.comparison import (
+from ddpg.evaluation.statistics import (
+    Interval,
     Scores,
     Statistic,
     bootstrap,
@@ -19,14 +20,13 @@ from ddpg.evaluation.comparison import (
     seeds_needed,
     with_worst,
 )
-from ddpg.evaluation.statistics import Interval
 from ddpg.seeding import Stream, generator
 from pipeline.comparison.changes import Changes, changes_between
 from pipeline.comparison.result import CONFIDENCE_LEVEL, Result
 
 N_SAMPLES = 10_000
 _SEED = 0
-_LARGE = 10_000
+_LARGE = 1_000
 
 
 @dataclass(frozen=True)

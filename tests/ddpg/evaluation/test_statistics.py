@@ -1,7 +1,37 @@
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from ddpg.evaluation.statistics import bootstrap_interquartile_mean, interquartile_mean
+from ddpg.evaluation.statistics import (
+    bootstrap,
+    bootstrap_difference,
+    interquartile_mean,
+    median,
+    performance_profile,
+    probability_of_improvement,
+    seeds_needed,
+    with_worst,
+)
+
+SETTINGS = {"confidence_level": 0.95, "n_samples": 2000}
+RNG = np.random.default_rng(7)
+BASELINE, CANDIDATE = RNG.normal(90, 3, 8), RNG.normal(93, 3, 8)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def difference(baseline, candidate, *, paired=False, statistic=interquartile_mean, **changes):
+    arguments = SETTINGS | {"rng": rng()} | changes
+    return bootstrap_difference(np.array(baseline), np.array(candidate), statistic, paired=paired, **arguments)
+
+
+def improvement(baseline, candidate, *, higher_is_better=True, paired=False, **changes):
+    arguments = SETTINGS | {"rng": rng(), "higher_is_better": higher_is_better, "paired": paired} | changes
+    return probability_of_improvement(np.array(baseline), np.array(candidate), **arguments)
 
 
 @pytest.mark.parametrize(
@@ -14,22 +44,157 @@ from ddpg.evaluation.statistics import bootstrap_interquartile_mean, interquarti
     ],
 )
 def test_interquartile_mean(scores, expected):
-    assert interquartile_mean(scores) == pytest.approx(expected)
+    assert interquartile_mean(np.array(scores)) == pytest.approx(expected)
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    intervals = [bootstrap_interquartile_mean(rng.normal(5, 2, 30), 0.9, 200, rng) for _ in range(300)]
-    assert np.mean([interval.low <= 5 <= interval.high for interval in intervals]) == pytest.approx(0.9, abs=0.06)
+@pytest.mark.parametrize(("n", "least"), [(3, 0.9), (5, 0.94), (30, 0.93)])
+def test_an_interval_covers_the_truth_about_as_often_as_it_says(n, least):
+    source = np.random.default_rng(0)
+    intervals = [bootstrap(source.normal(5, 2, n), interquartile_mean, 0.95, 300, source) for _ in range(1000)]
+    assert least <= np.mean([interval.low <= 5 <= interval.high for interval in intervals]) <= 0.99
     assert all(interval.low <= interval.value <= interval.high for interval in intervals)
 
 
-def test_interval_of_equal_scores_is_that_score_and_of_one_seed_too():
+def test_an_interval_of_equal_scores_is_that_score_and_of_one_seed_too():
     for scores in ([3.0, 3.0, 3.0], [3.0]):
-        assert bootstrap_interquartile_mean(scores, 0.95, 100, np.random.default_rng(0)) == (3, 3, 3)
+        assert bootstrap(np.array(scores), interquartile_mean, 0.95, 100, rng()) == (3, 3, 3)
 
 
-def test_same_generator_gives_the_same_interval():
-    scores = np.random.default_rng(1).normal(size=6)
-    first, second = (bootstrap_interquartile_mean(scores, 0.95, 100, np.random.default_rng(2)) for _ in range(2))
+def test_a_missing_score_is_the_worst():
+    assert with_worst([1, math.nan], higher_is_better=True).tolist() == [1, -math.inf]
+    assert with_worst([1, math.nan], higher_is_better=False).tolist() == [1, math.inf]
+
+
+def test_the_definitions_are_those_published():
+    """Written out as in Agarwal et al., 2021: scores of runs by tasks, of which there is one."""
+    runs_by_tasks = BASELINE[:, None], CANDIDATE[:, None]
+    assert interquartile_mean(BASELINE) == stats.trim_mean(runs_by_tasks[0], proportiontocut=0.25, axis=None)
+
+    def improvement_over_tasks(x, y):
+        n, m = len(x), len(y)
+        greater = [[stats.mannwhitneyu(x[:, k], y[:, k], alternative="greater")[0]] for k in range(x.shape[1])]
+        return np.mean(greater) / (n * m)
+
+    assert improvement(BASELINE, CANDIDATE).value == pytest.approx(improvement_over_tasks(*runs_by_tasks[::-1]))
+
+    def stratified_resample(scores, rng):
+        """Runs are drawn with replacement within each task."""
+        drawn = [scores[rng.integers(len(scores), size=len(scores)), k] for k in range(scores.shape[1])]
+        return np.stack(drawn, axis=1)
+
+    source = np.random.default_rng(1)
+    samples = [stats.trim_mean(stratified_resample(runs_by_tasks[0], source), 0.25, axis=None) for _ in range(4000)]
+    value, *ends = bootstrap(BASELINE, interquartile_mean, 0.95, 4000, rng())
+    widening = math.sqrt(8 / 7) * stats.t.ppf(0.975, 7) / stats.norm.ppf(0.975)
+    np.testing.assert_allclose(ends, value + widening * (np.percentile(samples, (2.5, 97.5)) - value), atol=0.2)
+
+    thresholds = [85, 90, 95]
+    profile = [np.mean([score > threshold for score in BASELINE]) for threshold in thresholds]
+    assert performance_profile(BASELINE, thresholds).tolist() == profile
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_difference_agrees_with_scipys_bootstrap_but_for_the_widening(paired):
+    interval, error = difference(BASELINE, CANDIDATE, paired=paired, n_samples=20_000)
+    reference = stats.bootstrap(
+        (BASELINE, CANDIDATE),
+        lambda a, b, axis=-1: stats.trim_mean(b, 0.25, axis=axis) - stats.trim_mean(a, 0.25, axis=axis),
+        paired=paired,
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(3),
+    )
+    freedom = 7 if paired else 14
+    widening = math.sqrt(8 / 7) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
+    expected = [interval.value + widening * (end - interval.value) for end in reference.confidence_interval]
+    np.testing.assert_allclose(interval[1:], expected, atol=0.2)
+    assert interval.value == interquartile_mean(CANDIDATE) - interquartile_mean(BASELINE)
+    assert error == pytest.approx(math.sqrt(8 / 7) * reference.standard_error, rel=0.05)
+
+
+@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("paired", [False, True])
+def test_few_seeds_that_are_alike_are_seldom_told_apart(n, paired):
+    source = np.random.default_rng(5)
+    intervals = [
+        difference(*source.normal(size=(2, n)), paired=paired, n_samples=300, rng=source)[0] for _ in range(1000)
+    ]
+    assert np.mean([interval.low > 0 or interval.high < 0 for interval in intervals]) < 0.09
+    # What a gate for regressions asks.
+    assert np.mean([interval.high < 0 for interval in intervals]) < 0.05
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_large_difference_is_always_told(paired):
+    source = np.random.default_rng(6)
+    worse = [
+        difference(*(source.normal(size=(2, 5)) - [[0], [20]]), paired=paired, n_samples=300, rng=source)[0]
+        for _ in range(100)
+    ]
+    assert all(interval.high < 0 for interval in worse)
+
+
+def test_pairs_cancel_what_both_share():
+    shared = np.array([0.0, 100, -100, 50, -50])
+    better = shared + np.array([1, 1.5, 0.5, 1.2, 0.8])
+    assert difference(shared, better, paired=True)[0].low > 0
+    assert difference(shared, better, paired=False)[0].low < 0
+    with pytest.raises(ValueError, match="expected equally many scores, received 5 and 4"):
+        difference(shared, better[:4], paired=True)
+
+
+def test_one_seed_tells_nothing():
+    interval, error = difference([1.0], [2.0])
+    assert interval == (1, -math.inf, math.inf)
+    assert math.isnan(error)
+
+
+def test_a_diverged_seed_counts_as_the_worst_and_not_as_missing():
+    with_one = with_worst([math.nan, 95, 96, 97, 98], higher_is_better=True)
+    without = np.array([94.5, 95, 96, 97, 98])
+    # The middle half does not hold it, but more resamples do.
+    interval, error = difference(without, with_one)
+    assert interval.value == 0
+    assert interval.low == -math.inf
+    assert not math.isfinite(error)
+    assert improvement(without, with_one).value == (1 + 2 + 3 + 4 + 4 / 2) / 25
+
+
+def test_seeds_that_never_solved_are_worse_than_any_and_like_each_other():
+    never, soon = np.full(5, math.inf), np.array([10.0, 11, 12, 13, 14])
+    assert difference(soon, never, statistic=median)[0] == (math.inf, math.inf, math.inf)
+    assert difference(never, never, statistic=median)[0] == (0, 0, 0)
+    assert improvement(soon, never, higher_is_better=False) == (0, 0, 0)
+    assert improvement(never, never, higher_is_better=False) == (0.5, 0.5, 0.5)
+    # Of five, a number as long as three are.
+    assert median(np.array([5.0, 6, 7, math.inf, math.inf])) == 7
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "expected"),
+    [([1, 2, 3], [4, 5, 6], 1), ([1, 2, 3], [1, 2, 3], 0.5), ([1, 3], [2, 2], 0.5), ([0, 1], [1, 2], 0.875)],
+)
+def test_probability_of_improvement(baseline, candidate, expected):
+    assert improvement(baseline, candidate).value == expected
+    assert improvement(baseline, candidate, higher_is_better=False).value == 1 - expected
+
+
+def test_about_as_many_seeds_as_are_said_to_be_needed_do_tell():
+    # An effect of one standard deviation: (1.96 + 0.84)² = 7.8 by the normal distribution, more by Student's.
+    assert seeds_needed(1.0, 1 / math.sqrt(5), 5, 5, confidence_level=0.95) == 10
+    n = seeds_needed(1.0, math.sqrt(2 / 5), 5, 5, confidence_level=0.95)
+    source = np.random.default_rng(2)
+    found = [stats.ttest_ind(source.normal(0, 1, n), source.normal(1, 1, n)).pvalue < 0.05 for _ in range(1000)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.05)
+
+
+def test_no_number_of_seeds_where_there_is_none():
+    for change, error in ((0.0, 1.0), (math.inf, 1.0), (1.0, math.nan), (1e-6, 1.0)):
+        assert seeds_needed(change, error, 5, 5, confidence_level=0.95) is None
+
+
+def test_the_same_generator_gives_the_same_figures():
+    assert difference(BASELINE, CANDIDATE) == difference(BASELINE, CANDIDATE)
+    assert improvement(BASELINE, CANDIDATE) == improvement(BASELINE, CANDIDATE)
+    first, second = (bootstrap(BASELINE, interquartile_mean, 0.95, 100, rng()) for _ in range(2))
     assert first == second

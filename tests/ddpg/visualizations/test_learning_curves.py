@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from ddpg.evaluation.statistics import bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import bootstrap, interquartile_mean
 from ddpg.visualizations import draw_learning_curves
 from ddpg.visualizations.figure import new_figure
 from ddpg.visualizations.learning_curves import draw_group
@@ -46,7 +46,7 @@ def test_every_seed_the_interquartile_mean_and_the_best_checkpoints(episodes: pd
 def test_the_band_is_the_bootstrap_interval_at_each_episode(episodes: pd.DataFrame) -> None:
     (band,) = draw(episodes).collections
     rng = np.random.default_rng(1)
-    first = bootstrap_interquartile_mean([-5, 0, 2, 200], 0.9, 50, rng)
+    first = bootstrap(np.array([-5.0, 0, 2, 200]), interquartile_mean, 0.9, 50, rng)
     ys = band.get_paths()[0].vertices
     edges = np.asarray(ys)[np.asarray(ys)[:, 0] == 1, 1]
     assert (edges.min(), edges.max()) == (first.low, first.high)

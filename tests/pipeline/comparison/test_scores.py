@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from ddpg.evaluation.statistics import bootstrap_interquartile_mean
+from ddpg.evaluation.statistics import bootstrap, interquartile_mean
 from ddpg.seeding import Stream, generator
 from pipeline.comparison.result import Result
 from pipeline.comparison.scores import METRICS, Outcome, compare, describe
@@ -125,7 +125,8 @@ def test_the_interval_of_a_value_is_that_of_metrics_json(versus):
     comparison = versus(NOISY)
     settings = comparison.candidate.params["evaluate"]
     rng = generator(settings["seed"], Stream.BOOTSTRAP)
-    expected = bootstrap_interquartile_mean(NOISY, settings["confidence_level"], settings["n_bootstrap_samples"], rng)
+    level, n_samples = settings["confidence_level"], settings["n_bootstrap_samples"]
+    expected = bootstrap(np.array(NOISY), interquartile_mean, level, n_samples, rng)
     np.testing.assert_allclose(comparison.values[METRICS[0]][1], expected)
 
 
