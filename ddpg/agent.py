@@ -125,29 +125,33 @@ class DDPG:
         Returns:
             Shape (action size,), within the action space.
         """
-        scaled = self.policy.scaled(self.observations.scale(np.asarray(observation, np.float32)))
+        return self.actions.unscale(self.scaled_action(np.asarray(observation, np.float32), eps))
+
+    def scaled_action(self, observation: NDArray[Any], eps: float = 0.0) -> NDArray[Any]:
+        """As `act`, in the networks' units, [-1, 1], in which `observe` remembers it."""
+        scaled = self.policy.scaled(self.observations.scale(observation))
         if eps:
             # The scaled range [-1, 1] is 2 wide, and noise is a share of the full range.
             scaled = np.minimum(np.maximum(scaled + 2 * eps * self.noise.sample(), -1), 1)  # faster than np.clip
-        return self.actions.unscale(scaled)
+        return scaled
 
-    def random_action(self) -> NDArray[np.float32]:
-        """An action uniform over the action space, shape (action size,)."""
-        return self.actions.unscale(self._random_actions.uniform(-1, 1, self.action_size))
+    def random_action(self) -> NDArray[Any]:
+        """A scaled action, uniform over the action space, shape (action size,)."""
+        return self._random_actions.uniform(-1, 1, self.action_size)
 
     def observe(
         self,
         observation: NDArray[Any],
-        action: NDArray[Any],
+        scaled_action: NDArray[Any],
         reward: float,
         next_observation: NDArray[Any],
         terminated: bool,
         truncated: bool,
     ) -> None:
-        """Remembers one agent step, given in the environment's units."""
+        """Remembers one agent step: observations in the environment's units, the action as `scaled_action` gave it."""
         self.replay_buffer.add(
             self.observations.scale(observation),
-            self.actions.scale(action),
+            scaled_action,
             reward,
             self.observations.scale(next_observation),
             terminated or (truncated and not self.config.bootstrap_on_truncation),

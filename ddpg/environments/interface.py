@@ -119,18 +119,26 @@ def _made_again(env: Environment) -> Environment:
 
 
 def flat_observation(observation: Any) -> NDArray[np.float32]:
-    """An observation of any shape as a vector."""
-    return np.asarray(observation, np.float32).ravel()
+    """An observation of any shape as a vector of its own: an environment may go on to change its array."""
+    return np.array(observation, np.float32).ravel()
+
+
+def as_action(space: Any, action: NDArray[Any]) -> NDArray[Any]:
+    """A flat action as a new array of the space.
+
+    It lies in the space's bounds also where these are float64, and rounding to float32 led beyond them.
+    """
+    own = action.astype(space.dtype).reshape(space.shape)
+    return own if own.dtype == np.float32 else np.clip(own, space.low, space.high)
 
 
 def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> Step:
     """Takes the same action up to n times, until the episode ends."""
-    space = env.action_space
-    action = action.astype(space.dtype, copy=False).reshape(space.shape)
+    action = as_action(env.action_space, action)
     total = 0.0
     taken = 0
     while taken < n_steps:
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, _ = env.step(action.copy())  # which it may change
         taken += 1
         total += float(reward)
         if terminated or truncated:

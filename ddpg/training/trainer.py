@@ -127,13 +127,15 @@ def run_training_episode(
     environment_steps = 0
     ended = False
     while not ended:
-        action = agent.random_action() if number <= config.n_random_episodes else agent.act(observation, epsilon)
-        require_network(where, "action", action)
+        is_random = number <= config.n_random_episodes
+        scaled_action = agent.random_action() if is_random else agent.scaled_action(observation, epsilon)
+        require_network(where, "action", scaled_action)
+        action = agent.actions.unscale(scaled_action)
         step = hold_action(agent.env, action, config.action_repeat)
         require_reward(where, step.reward)
         require_observation(where, step.observation)
         ended = step.terminated or step.truncated
-        agent.observe(observation, action, step.reward, step.observation, step.terminated, step.truncated)
+        agent.observe(observation, scaled_action, step.reward, step.observation, step.terminated, step.truncated)
         observation = step.observation
         observations.append(observation)
         actions.append(action)

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ddpg.algorithm.scaling import BoxScaler
-from ddpg.environments.interface import dimension_names, flat_observation
+from ddpg.environments.interface import as_action, dimension_names, flat_observation
 from ddpg.evaluation.rollouts import BatchPolicy
 from ddpg.history import EpisodeHistory, FloatArray
 from ddpg.visualizations.figure import new_figure, require_figure_suffix, write_figure
@@ -136,10 +136,10 @@ def _successor(
     bare: Any = env.unwrapped
     # A copy, since an environment may change it in place; without wrappers, since they count the steps.
     bare.state = np.array(state, dtype=np.asarray(bare.state).dtype)
-    action = np.asarray(action, bare.action_space.dtype).reshape(bare.action_space.shape)
+    action = as_action(bare.action_space, action)
     n_steps, terminated = 0, False
     while n_steps < action_repeat and not terminated:
-        observation, _, terminated, _, _ = bare.step(action)
+        observation, _, terminated, _, _ = bare.step(action.copy())
         n_steps += 1
     return flat_observation(observation), terminated and n_steps == 1
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ddpg.environments.interface import dimension_names, flat_observation
+from ddpg.environments.interface import as_action, dimension_names, flat_observation
 from ddpg.history import EpisodeHistory, FloatArray
 from ddpg.visualizations.panels import shorten, show_number
 from ddpg.visualizations.video import Frame, write_video
@@ -227,7 +227,7 @@ def render_episode(
         for _ in range(action_repeat):
             if n_environment_steps % steps_per_frame == 0:
                 yield cell.draw(_State(observation, i + 1, score + reward, action, q))
-            raw, step_reward, terminated, truncated, _ = env.step(action.astype(space.dtype).reshape(space.shape))
+            raw, step_reward, terminated, truncated, _ = env.step(as_action(space, action))
             observation = flat_observation(raw)
             reward += float(step_reward)
             n_environment_steps += 1

@@ -8,6 +8,7 @@ from ddpg.environments.interface import (
     UnsuitableEnvironmentError,
     copies,
     dimension_names,
+    flat_observation,
     hold_action,
     prepare,
     reward_threshold,
@@ -58,6 +59,36 @@ def test_flattens_observations_and_shapes_actions():
     assert step.observation.shape == (4,)
     assert step.observation.dtype == np.float32
     assert env.actions[0].dtype == np.float64
+
+
+def test_an_environment_may_change_its_own_observation_and_the_action_it_is_given():
+    class InPlace(Counter):
+        def reset(self, *, seed=None, options=None):
+            self.state, _ = super().reset(seed=seed)
+            return self.state, {}
+
+        def step(self, action):
+            _, *rest = super().step(action.copy())
+            action *= 0.5
+            self.state += 1
+            return self.state, *rest
+
+    env = InPlace()
+    start = flat_observation(env.reset()[0])
+    action = np.array([0.5, 3.0], np.float32)
+    step = hold_action(env, action, 3)
+    assert action.tolist() == [0.5, 3.0]
+    assert [each.tolist() for each in env.actions] == [[0.5, 3.0]] * 3
+    later = hold_action(env, action, 1)
+    assert [each.tolist() for each in (start, step.observation, later.observation)] == [[0, 0], [3, 3], [4, 4]]
+
+
+def test_actions_lie_in_bounds_of_double_precision():
+    env = Counter()
+    env.action_space = gymnasium.spaces.Box(-0.3, 0.3, (2,), np.float64)
+    env.reset()
+    hold_action(env, np.array([0.3, -0.3], np.float32), 2)  # as float32 beyond both
+    assert [each.tolist() for each in env.actions] == [[0.3, -0.3]] * 2
 
 
 def test_copies_are_independent():
