@@ -19,6 +19,7 @@ from ddpg.environments import interface
 from ddpg.environments.interface import Environment
 from ddpg.evaluation.rollouts import run_episodes
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
+from ddpg.numerics import warn_of_obstacles
 from ddpg.numerics.backend import keras
 from ddpg.seeding import Stream, episode_seed, generator, new_seed
 from ddpg.training import checkpoint
@@ -58,7 +59,7 @@ class DDPG:
         self.config = config if config is not None else AgentConfig(**hyperparameters)
         self.env = interface.prepare(env)
         self.seed = new_seed() if seed is None else seed
-        self.is_seed_given = seed is not None
+        self._is_seed_given = seed is not None
         self.observations = BoxScaler(env.observation_space.low, env.observation_space.high)
         self.actions = BoxScaler(env.action_space.low, env.action_space.high)
         self.observation_size, self.action_size = self.observations.low.size, self.actions.low.size
@@ -243,9 +244,15 @@ class DDPG:
         Returns:
             The agent's history.
 
+        Warns:
+            PortabilityWarning: Once in a process, where the agent was given a seed and its numbers depend on the
+                machine.
+
         Raises:
             pydantic.ValidationError: A setting is unknown or out of its range.
         """
+        if self._is_seed_given:
+            warn_of_obstacles()
         config = TrainingConfig(
             n_episodes=n_episodes,
             eps=eps,
@@ -270,6 +277,8 @@ class DDPG:
         After `resume` it goes on as if there had been no interruption. In the process that was interrupted within an
         episode, its test or its validation, that episode is made again, and what it taught the agent so far stays.
         """
+        if self._is_seed_given:
+            warn_of_obstacles()
         return self._follow(continue_training(self, on_step), on_episode, on_best_training_score, on_best_test_score)
 
     def _follow(
@@ -394,6 +403,7 @@ class DDPG:
             agent = cls(env, AgentConfig(**state.document["agent"]), seed=state.document["seed"])
             checkpoint.require(state.document, checkpoint.identity(agent))
             checkpoint.restore(agent, state)
+            agent._is_seed_given = seed is not None
             return agent
 
         return checkpoint.newest(Path(path), restored)

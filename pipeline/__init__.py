@@ -2,7 +2,9 @@
 
 import os
 
-from ddpg.numerics import ALONE
+from ddpg.numerics import STAGE_ENVIRONMENT
 
 # Before any module here loads NumPy, and for the processes that they start.
-os.environ.update(ALONE)
+os.environ.update(STAGE_ENVIRONMENT)
+# No result depends on what a shell says of XLA.
+os.environ.pop("XLA_FLAGS", None)

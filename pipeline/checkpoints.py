@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -34,7 +33,6 @@ def training_key(params: Params) -> str:
         "agent": params.agent.model_dump(mode="json"),
         "train": params.train.model_dump(mode="json", include=set(TrainingConfig.model_fields)),
         "code": {name: content_digest(_CODE / name) for name in stages["train"]["deps"]},
-        "XLA": os.environ.get("XLA_FLAGS"),
         "versions": {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
     }
     return hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ddpg.numerics import PortabilityWarning
 from pipeline import results
 from pipeline.params import Params
 from pipeline.quiet import silent_stderr
@@ -32,8 +31,7 @@ class SeedTask(NamedTuple):
 
 
 def prepare() -> None:
-    """Loads TensorFlow. The stage says once, for all workers, if the numbers depend on the machine."""
-    warnings.simplefilter("ignore", PortabilityWarning)
+    """Loads TensorFlow."""
     with silent_stderr():
         import ddpg.numerics.backend  # noqa: F401
 

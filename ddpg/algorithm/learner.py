@@ -24,7 +24,7 @@ class UpdateMetrics(NamedTuple):
 
 
 class Learner:
-    """Holds the state; the functions on it are compiled once and shared (see `update_rule`).
+    """Holds the state; the functions on it are compiled once and shared (see `update`).
 
     Args:
         observation_size: Dimensions of an observation.
@@ -45,7 +45,7 @@ class Learner:
     def evaluate_grid(
         self, states: NDArray[np.float32], action_line: NDArray[np.float32], action_dimension: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Q along the action line, dQ/da at the policy's action and the policy's action; see `update_rule`."""
+        """Q along the action line, dQ/da at the policy's action and the policy's action; see `update`."""
         values = self.rule.evaluate_grid(self.state, states, action_line, action_dimension).numpy()
         q, gradient, policy = np.split(values, [len(action_line), values.shape[1] - self.rule.action_size], axis=1)
         return q, gradient, policy

@@ -1,11 +1,11 @@
 """How numbers are computed: the same ones on every x86-64 Linux machine with AVX2, whatever its processor.
 
 Libraries choose among several versions of their code by the processor, the size of its caches and the number of cores,
-and each version rounds differently. This package pins one of them, in three places:
+and each version rounds differently. This package pins one of them:
 
-- here, the environment variables that NumPy and oneDNN read once, so that `ddpg` has to be imported before NumPy;
-- in `backend`, TensorFlow's threads and XLA's options;
-- in `products`, how a matrix product is summed.
+- here, by environment variables that NumPy and oneDNN read once, so that `ddpg` has to be imported before NumPy;
+- in `backend`, by TensorFlow's threads and XLA's options;
+- in `dense` and `products`, by how matrix products are summed, in learning and in acting.
 
 `obstacles` says what stands in the way in the present process. See docs/REPRODUCIBILITY.md.
 """
@@ -22,14 +22,16 @@ from pathlib import Path
 _X86_64_V3 = frozenset({"abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"})
 
 PINNED = {
-    "NPY_ENABLE_CPU_FEATURES": "X86_V3",  # NumPy's AVX-512 sin, cos, exp, log and tanh round differently
+    # NumPy's AVX-512 versions of sin, cos, exp, log and tanh round differently.
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",  # for environments that multiply matrices; the library itself uses no BLAS
-    "ONEDNN_MAX_CPU_ISA": "AVX2",  # whose kernels compute Eigen's products, also with TF_ENABLE_ONEDNN_OPTS=0
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # Eigen calls it for products outside of XLA, whatever the next says
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 
-ALONE = {
+STAGE_ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
+    "KERAS_BACKEND": "tensorflow",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
@@ -51,25 +53,34 @@ def unsupported_machine() -> str | None:
     if machine != "Linux on x86_64":
         return f"the same numbers are computed by Linux on x86_64, and this is {machine}"
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     features = next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])
     missing = sorted(_X86_64_V3.difference(features))
     return f"the processor lacks {', '.join(missing)} of x86-64-v3" if missing else None
 
 
 def _pin() -> list[str]:
-    """Sets the variables; returns what was loaded too early to read them."""
+    """Sets the variables; returns what was loaded too early to read them, as `obstacles`."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if unsupported_machine():
         return []
     are_set = all(os.environ.get(name) == value for name, value in PINNED.items())
-    # NumPy accepts either this or a list of what to enable.
-    os.environ.pop("NPY_DISABLE_CPU_FEATURES", None)
+    found = []
+    if "numpy" in sys.modules and not are_set:
+        found.append(
+            "numpy was imported before ddpg, so what an environment computes with it may depend on the processor"
+        )
+        if {"NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"} & os.environ.keys():
+            found.append("and it was told which of the processor's features to use, so the policy may depend on them")
+    if "tensorflow" in sys.modules and not are_set:
+        found.append("tensorflow was imported before ddpg, so its products may depend on the processor")
+    # NumPy takes a list of what to enable or one of what to disable.
+    os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)
     os.environ.update(PINNED)
-    return [] if are_set else [name for name in ("numpy", "tensorflow") if name in sys.modules]
+    return found
 
 
-_loaded_before = _pin()
+_found_at_import = _pin()
 
 checks: list[Callable[[], list[str]]] = []
 """What else may find obstacles: of TensorFlow, once `backend` has loaded it."""
@@ -78,13 +89,7 @@ checks: list[Callable[[], list[str]]] = []
 def obstacles() -> list[str]:
     """What keeps this process from computing the same numbers as other machines; empty if nothing does."""
     machine = unsupported_machine()
-    found = [machine] if machine else []
-    if "numpy" in _loaded_before:
-        found.append(
-            "numpy was imported before ddpg, so what an environment computes with it may depend on the processor"
-        )
-    if "tensorflow" in _loaded_before:
-        found.append("tensorflow was imported before ddpg, so its products may depend on the processor")
+    found = [machine] if machine else _found_at_import
     return [*found, *(obstacle for check in checks for obstacle in check())]
 
 
@@ -96,5 +101,5 @@ def warn_of_obstacles() -> None:
         warnings.warn(
             f"results repeat on this machine, but may differ from another's: {'; '.join(found)}",
             PortabilityWarning,
-            stacklevel=2,
+            stacklevel=3,  # where the method that trains was called
         )

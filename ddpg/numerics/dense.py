@@ -6,7 +6,7 @@ from ddpg.numerics.backend import keras, tf
 
 
 def with_own_products(model: keras.Model) -> keras.Model:
-    """A copy, with new weights, of a functional model, whose dense layers multiply by `product`."""
+    """A copy, with new weights, of a functional model, whose dense layers multiply by `matmul`."""
 
     def copy(layer: keras.Layer) -> keras.Layer:
         kind = _Dense if type(layer) is keras.layers.Dense else type(layer)
@@ -17,11 +17,11 @@ def with_own_products(model: keras.Model) -> keras.Model:
 
 class _Dense(keras.layers.Dense):  # type: ignore[misc] # Keras' types are not known
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002 (Keras passes it)
-        return self.activation(product(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)) + self.bias)
+        return self.activation(matmul(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)) + self.bias)
 
 
 @tf.custom_gradient
-def product(x: Any, kernel: Any) -> Any:
+def matmul(x: Any, kernel: Any) -> Any:
     """The matrix product of x, shape (n, features), and kernel, shape (features, units): shape (n, units).
 
     TensorFlow's own gradients multiply by transposed operands, and for those XLA calls Eigen, which splits a product by

@@ -10,10 +10,10 @@ def product(x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
     """The matrix product, summed by NumPy itself instead of by BLAS.
 
     BLAS chooses the order of its sums by the processor, the number of threads and how many rows are computed at once.
-    This order depends on the shape of the kernel alone, so a row's product is the same alone and among others.
+    Here a row's product is the same alone and among others, for n up to 8192.
 
     Args:
-        x: Shape (..., n).
+        x: Shape (..., n); in C order, as the kernel.
         kernel: Shape (n, m).
 
     Returns:

@@ -14,7 +14,6 @@ from ddpg.environments.interface import flat_observation, hold_action
 from ddpg.evaluation.rollouts import mean_score
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory, EpisodeRecord
-from ddpg.numerics import warn_of_obstacles
 from ddpg.seeding import Stream, episode_seed
 from ddpg.training.snapshots import StateGrid
 
@@ -56,9 +55,6 @@ def train(agent: "DDPG", config: TrainingConfig, on_step: StepCallback | None = 
     Yields:
         A record after each episode, its test and its validation. The last snapshot comes after the last record.
 
-    Warns:
-        PortabilityWarning: Once in a process, where an agent has a seed and the numbers depend on the machine.
-
     Raises:
         NotFiniteError: The environment gave, or the networks became, something that is no number.
     """
@@ -70,8 +66,6 @@ def continue_training(agent: "DDPG", on_step: StepCallback | None = None) -> Ite
     """Makes the episodes that are left of the agent's newest training; as `train`."""
     if agent.progress is None:
         return
-    if agent.is_seed_given:
-        warn_of_obstacles()
     progress, config, history = agent.progress, agent.progress.config, agent.history
     # What is left of an episode that an exception ended, which is made again.
     n_recorded = len(agent.records)

@@ -27,6 +27,7 @@ from pipeline.comparison.result import CONFIDENCE_LEVEL, Result
 N_SAMPLES = 10_000
 _SEED = 0
 _LARGE = 1_000
+"""From here on decimals are noise, and a line of the table would be too long."""
 
 
 @dataclass(frozen=True)

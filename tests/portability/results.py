@@ -3,9 +3,11 @@
 In one process, since an emulated one cannot start another.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -66,7 +68,11 @@ def main():
     from pipeline import animate, evaluate, tracking
 
     tracking.record = lambda *_: None
-    with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as wide:
+    with (
+        contextlib.redirect_stdout(sys.stderr),  # the stages print tables
+        tempfile.TemporaryDirectory() as small,
+        tempfile.TemporaryDirectory() as wide,
+    ):
         params = train(small, SMALL)
         evaluate.evaluate(params)
         animate.animate(params)
@@ -77,7 +83,7 @@ def main():
             for path in sorted(Path(folder).rglob("*"))
             if path.is_file()
         }
-        print("\n" + json.dumps(found, indent=2))
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

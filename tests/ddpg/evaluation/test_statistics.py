@@ -147,6 +147,7 @@ def test_one_seed_tells_nothing():
     interval, error = difference([1.0], [2.0])
     assert interval == (1, -math.inf, math.inf)
     assert math.isnan(error)
+    assert improvement([1.0], [2.0]) == (1, 0, 1)
 
 
 def test_a_diverged_seed_counts_as_the_worst_and_not_as_missing():

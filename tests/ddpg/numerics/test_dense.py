@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ddpg.numerics import unsupported_machine
 from ddpg.numerics.backend import start_xla
-from ddpg.numerics.dense import product, with_own_products
+from ddpg.numerics.dense import matmul, with_own_products
 
 # Whole tiles of eight and less, sums that Eigen would split, and more rows than fit into a cache.
 SHAPES = [
@@ -34,7 +34,7 @@ def with_gradients(x, kernel, upstream):
 def _with_gradients(x, kernel, upstream):
     with tf.GradientTape() as tape:
         tape.watch([x, kernel])
-        y = product(x, kernel)
+        y = matmul(x, kernel)
     return y, *tape.gradient(y, [x, kernel], upstream)
 
 
@@ -66,7 +66,7 @@ def test_each_sum_is_a_chain_of_fused_multiply_adds_whatever_the_caches(n_rows, 
         (dx, chain(upstream, kernel.T)),
         (dkernel, chain(x.T, upstream)),
     ):
-        # The chain here rounds twice, once to float64, which changes one sum in hundreds of millions of terms.
+        # The chain here rounds twice, once to float64, which now and then changes the last bit.
         assert (ours.numpy() != expected).mean() < 1e-4
 
 

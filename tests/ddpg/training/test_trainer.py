@@ -223,7 +223,8 @@ def test_finds_the_best_action_of_each_state_of_a_probe():
         np.mean((policy_of_probe(TargetProbe(), 1500, seed)(observations) - best) ** 2) / np.mean(best**2)
         for seed in range(4)
     ]
-    # 1 is the least error of a policy that does not look at the state: the same action, 0, everywhere.
+    # 1 is the least error of a policy that does not look at the state: the same action, 0, everywhere. On average, more
+    # of that is learned than is not.
     assert max(errors) < 1
     assert np.mean(errors) < 0.5
 
@@ -236,4 +237,4 @@ def test_finds_the_best_action_of_a_probe_that_pays_a_step_later():
         return np.all(abs(policy_of_probe(DelayedProbe(), 750, seed, **changes)(observations) - 1) < 0.5)
 
     assert all(learns(seed) for seed in range(3))
-    assert not all(learns(seed, discount_factor=0.0) for seed in range(3))
+    assert not any(learns(seed, discount_factor=0.0) for seed in range(3))
