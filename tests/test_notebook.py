@@ -58,7 +58,7 @@ def test_the_committed_notebook_is_small_and_tells_nothing_of_a_machine():
     assert not re.search(r"/(home|root|tmp|usr|Users)/", text)
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_the_notebook_runs_and_shows_again_what_it_shows():
     committed, now = nbformat.read(PATH, as_version=4), execute(PATH)
     assert shape(now) == shape(committed)

@@ -69,8 +69,8 @@ def draw_group(
 ) -> None:
     """Draws seeds that belong together: each faintly, with a star at its best checkpoint, and what they have in common.
 
-    That is their interquartile mean at each episode, with a band of its bootstrap interval; one seed is
-    drawn alone. See `ddpg.evaluation.statistics`.
+    That is their interquartile mean at each episode, with a band of its bootstrap interval, as far as any return
+    reaches; one seed is drawn alone. See `ddpg.evaluation.statistics`.
 
     Args:
         axes: Where to.
@@ -97,6 +97,7 @@ def draw_group(
             for _, row in returns.iterrows()
         ]
         means, lows, highs = np.transpose(intervals)
+        lows, highs = (np.clip(ends, drawn[measure].min(), drawn[measure].max()) for ends in (lows, highs))
         text = label.format(f"{100 * confidence_level:g} % bootstrap interval")
         axes.fill_between(returns.index, lows, highs, color=colour, alpha=0.25, linewidth=0, label=text)
         text = label.format(f"interquartile mean of {returns.shape[1]} seeds")

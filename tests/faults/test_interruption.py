@@ -42,6 +42,7 @@ def run_to_the_end(project):
     return stage.errors
 
 
+@pytest.mark.minutes
 def test_a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes(tmp_path, migrated_store, capsys):
     plan = {"n_episodes": 150, "checkpoint_every": 2, "gen_q_a_frames_every_n_steps": 50}
     project = new_project(tmp_path / "project", migrated_store, train=plan)

@@ -63,7 +63,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, migrated_store: Path) ->
     return outputs(project)
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize("place", PLACES)
 def test_results_are_the_same_bytes_on_one_core_in_other_places(

@@ -18,7 +18,7 @@ def stages_run(output):
     return tuple(stage for stage in STAGES if f"Running stage '{stage}'" in output)
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_result(project):
     from mlflow import MlflowClient
 

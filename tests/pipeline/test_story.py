@@ -68,7 +68,7 @@ def complete_runs(project, n_results):
     return parents
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_a_projects_story(project):
     write_params(project, seeds=[2])
     run(project, "dvc", "repro")

@@ -274,7 +274,7 @@ def test_a_picture_that_was_not_answered_is_not_doubled(
     with LiveTraining(laboratory.params | {"tracking": {"pictures_every_n_episodes": 2}}) as tracker:
         for episode in laboratory.records(1):
             tracker.log_episode(1, episode, networks(episode["episode"]))
-        wait_until(lambda: len(store.runs()) > 0 and pictured_episodes(store)[1] == [0, 2, 4, 6])
+        wait_until(lambda: len(store.runs()) > 0 and pictured_episodes(store).get(1) == [0, 2, 4, 6])
     assert pictured_episodes(store)[1] == [0, 2, 4, 6]
 
 
