@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 LOCK = f"first==1.0 --hash=sha256:{'0' * 64}\nsecond==2.0 --hash=sha256:{'1' * 64}\n"
 VULNERABLE = {

@@ -31,6 +31,7 @@ def train(agent, n_episodes, **settings):
     return agent.train_n_episodes(n_episodes, run_tests=False, n_validation_episodes=0, **settings)
 
 
+@pytest.mark.slow
 def test_each_function_is_traced_once_for_all_learners_of_a_configuration(env):
     from ddpg.agent import DDPG
 
@@ -45,6 +46,7 @@ def test_each_function_is_traced_once_for_all_learners_of_a_configuration(env):
     assert rule._evaluate_grid.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_an_update_hands_nothing_to_another_thread_and_leaves_the_environment_alone():
     program = (
         "import os, resource; import numpy as np, tensorflow as tf\n"

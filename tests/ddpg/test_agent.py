@@ -60,6 +60,7 @@ def test_the_readmes_training_prints_a_line_per_episode(capsys):
     assert lines[0] == "Episode 1 - epsilon: 0.98, memory size: 2, training score: 6.00, test score: 6.00"
 
 
+@pytest.mark.slow
 def test_without_tests_the_line_has_no_test_score(capsys):
     trained(run_tests=False)
     assert "test score" not in capsys.readouterr().out
@@ -192,6 +193,7 @@ def test_the_seed_repeats_training_in_another_process(request):
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_any_number_of_dimensions_learns():
     env = Counter(size=5)
     env.action_space = gym.spaces.Box(-1, 1, (2, 2), np.float32)

@@ -61,6 +61,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_disk_that_is_full_leaves_no_half_file(tmp_path, name):
     """A limit on the size of files stands in for it: both fail in the middle of writing."""

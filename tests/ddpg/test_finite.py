@@ -58,6 +58,7 @@ def test_a_first_observation_that_is_no_number_is_noticed():
     assert steps_until_noticed(env, "training episode 1: expected a finite observation") == 0
 
 
+@pytest.mark.slow
 def test_a_test_episode_names_the_training_episode_before_it():
     steps_until_noticed(Faulty(4, reward=np.nan), "noise-free episode 2: expected a reward", run_tests=True)
 
@@ -69,6 +70,7 @@ def test_evaluation_notices_too(fault):
             run_episodes(lambda x: np.zeros((len(x), 2), np.float32), [Faulty(1, **fault, length=length)], [1], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("during_episode", [True, False])
 def test_networks_that_diverge_are_noticed_within_the_episode(during_episode):
     config = SMALL.model_copy(update={"lr_actor": 1e30, "lr_critic": 1e30, "train_during_episode": during_episode})

@@ -17,6 +17,8 @@ from pipeline.animate import animate
 from pipeline.results import MissingResultError
 from tests.pipeline.small import params
 
+pytestmark = pytest.mark.slow
+
 FILES = {"training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png", "phase_portrait.png"}
 
 

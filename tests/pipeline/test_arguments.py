@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from tests.pipeline.test_params_properties import N_EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {
     "compare": ["--fail-on-regression", "best_return:1", "best_return:-1", "HEAD", "main", "workspace", "--out"],
     "log": ["--limit", "1", "0", "--json", "--csv", "--all"],

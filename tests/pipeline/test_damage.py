@@ -18,6 +18,8 @@ from pipeline.tracking import store as store_module
 from tests.pipeline.comparison.made import pictured
 from tests.pipeline.laboratory import Laboratory, Repository
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (1, 2)
 LOCK, PARAMS, METRICS = "dvc.lock", "params.yaml", "results/evaluate/metrics.json"
 TRAINING, EVALUATION, SCORES = (

@@ -25,6 +25,7 @@ def test_an_empty_lock_and_one_of_another_time_have_no_stages():
     assert lock_in("train: {cmd: 'true'}") == {"train": {"cmd": "true"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

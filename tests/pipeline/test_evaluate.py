@@ -142,6 +142,7 @@ def test_metrics_respect_seeds_that_never_solved():
     assert "solved_share" not in summarize(params(), seeds, None)["best"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content", "expected"),
     [

@@ -15,6 +15,8 @@ from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store
 
+pytestmark = pytest.mark.slow
+
 
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict]:
     assert main([*arguments, "--json"]) == 0

@@ -111,6 +111,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path):
     assert load(file).agent.lr_actor == 0.0001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["train", "evaluate", "animate"])
 def test_a_stage_refuses_with_status_2_and_no_traceback_before_any_work(tmp_path, stage):
     write_params(tmp_path, agent={"tau_actor": "abc"})

@@ -15,6 +15,8 @@ from ruamel.yaml import YAML
 from pipeline.params import Params, ParamsError, load
 from tests.pipeline.small import DEFAULTS
 
+pytestmark = pytest.mark.slow
+
 N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "150"))
 fuzz = settings(
     max_examples=N_EXAMPLES,

@@ -24,6 +24,8 @@ from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store
 
+pytestmark = pytest.mark.slow
+
 WORKSPACE = Revision("workspace", None, "workspace")
 
 
@@ -252,7 +254,6 @@ def test_a_store_that_names_files_outside_is_refused(
         results_of(resolve(parent.info.run_id)).__enter__()
 
 
-@pytest.mark.slow
 def test_an_experiment_is_found_by_its_name(repository: Repository) -> None:
     repository.run("dvc", "exp", "run", "--quiet", "--temp", "--name", "high-rate", "-S", "agent.lr_actor=0.01")
     (experiment,) = experiments()

@@ -12,6 +12,8 @@ from pipeline.tracking import record
 from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Repository, Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +189,6 @@ def test_more_commits_than_a_tag_takes_are_cut(monkeypatch: pytest.MonkeyPatch) 
     assert sync._joined(["abc", "def", "ghi"]) == "abc, def"
 
 
-@pytest.mark.slow
 def test_two_calls_at_once_record_each_result_once(repository: Repository, recorded: Store) -> None:
     program = (
         "import sys; from pipeline import sync; from pipeline.tracking import store\n"
@@ -204,7 +205,6 @@ def test_two_calls_at_once_record_each_result_once(repository: Repository, recor
     assert len(recorded.runs()) == 2 * (1 + 3)
 
 
-@pytest.mark.slow
 def test_experiments_of_the_queue_are_recorded_with_their_names(repository: Repository, recorded: Store) -> None:
     repository.run("dvc", "exp", "run", "--quiet", "--queue", "--name", "high-rate", "-S", "agent.lr_actor=0.01")
     repository.run("dvc", "exp", "run", "--quiet", "--run-all")

@@ -10,6 +10,8 @@ from tests.pipeline import tasks
 from tests.pipeline.small import ROOT
 from tests.pipeline.tasks import living
 
+pytestmark = pytest.mark.slow
+
 
 def start(folder, *whats, n_workers=1, prepare=tasks.prepare):
     """Runs tasks named by their number; returns the generator and the list of what is tried again."""

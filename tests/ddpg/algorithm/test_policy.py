@@ -23,6 +23,7 @@ def saved(folder, **changes):
     return learner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"activation_fn_actor": "sigmoid"}, {"bn_momentum_actor": 0.5}], ids=str)
 def test_is_the_keras_actor(tmp_path, changes):
     learner = saved(tmp_path, **changes)

@@ -88,6 +88,7 @@ def test_targets_start_equal_to_their_networks():
     np.testing.assert_array_equal(parts.target_critic, parts.critic)
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_leaves_weights():
     rule = small_rule(lr_actor=0.0, lr_critic=0.0)
     before = arrays(rule, rule.initial_state(np.random.default_rng(1)))
@@ -96,12 +97,14 @@ def test_a_rate_of_zero_leaves_weights():
         np.testing.assert_allclose(getattr(now, name), getattr(before, name), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_target_with_tau_one_is_its_network():
     now, _ = after(small_rule(tau_actor=1.0, tau_critic=1.0), batch(), n=2)
     np.testing.assert_array_equal(now.target_actor, now.actor)
     np.testing.assert_array_equal(now.target_critic, now.critic)
 
 
+@pytest.mark.slow
 def test_dropout_draws_anew_at_each_update():
     rule = small_rule(dropout_critic=0.5, lr_actor=0.0, lr_critic=0.0)
     state = rule.initial_state(np.random.default_rng(1))
@@ -235,6 +238,7 @@ def test_one_update_is_that_of_plain_numpy(actor_gradient):
     np.testing.assert_allclose(metrics, plain.metrics, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_running_statistics_of_the_actor_follow_its_hidden_layers():
     rule = small_rule(bn_momentum_actor=0.75)
     before = arrays(rule, rule.initial_state(np.random.default_rng(1)))

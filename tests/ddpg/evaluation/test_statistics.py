@@ -47,6 +47,7 @@ def test_interquartile_mean(scores, expected):
     assert interquartile_mean(np.array(scores)) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "least"), [(3, 0.9), (5, 0.94), (30, 0.93)])
 def test_an_interval_covers_the_truth_about_as_often_as_it_says(n, least):
     source = np.random.default_rng(0)
@@ -112,6 +113,7 @@ def test_the_difference_agrees_with_scipys_bootstrap_but_for_the_widening(paired
     assert error == pytest.approx(math.sqrt(8 / 7) * reference.standard_error, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5])
 @pytest.mark.parametrize("paired", [False, True])
 def test_few_seeds_that_are_alike_are_seldom_told_apart(n, paired):

@@ -10,6 +10,7 @@ from ddpg import numerics
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_what_was_put_off_loads_when_it_is_used():
     program = (
         "import sys\n"

@@ -46,6 +46,7 @@ def chain(a, b):
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_rows", "features", "units"), SHAPES)
 def test_product_and_gradients_are_those_of_the_plain_product(n_rows, features, units):
     x, kernel, upstream = arrays((n_rows, features), (features, units), (n_rows, units))

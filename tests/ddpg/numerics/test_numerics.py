@@ -25,6 +25,7 @@ def run(program, **variables):
 supported = pytest.mark.skipif(numerics.unsupported_machine() is not None, reason=str(numerics.unsupported_machine()))
 
 
+@pytest.mark.slow
 @supported
 @pytest.mark.parametrize("module", ["ddpg", "pipeline", "pipeline.train", "ddpg.visualizations"])
 def test_variables_are_set_before_numpy_loads(module):

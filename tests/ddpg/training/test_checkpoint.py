@@ -91,6 +91,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path, case):
     env_changes, agent_changes, plan_changes = CASES[case]

@@ -216,6 +216,7 @@ def policy_of_probe(probe, n_episodes, seed, **changes):
     return agent.policy
 
 
+@pytest.mark.slow
 def test_finds_the_best_action_of_each_state_of_a_probe():
     observations = np.linspace(-0.95, 0.95, 39, dtype=np.float32)[:, None]
     best = observations / 2
@@ -229,6 +230,7 @@ def test_finds_the_best_action_of_each_state_of_a_probe():
     assert np.mean(errors) < 0.5
 
 
+@pytest.mark.slow
 def test_finds_the_best_action_of_a_probe_that_pays_a_step_later():
     observations = np.column_stack([np.linspace(-3, 3, 21), np.zeros(21)]).astype(np.float32)
 

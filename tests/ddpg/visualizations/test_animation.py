@@ -23,6 +23,8 @@ from ddpg.visualizations import create_animation, draw_poster, render_training, 
 from ddpg.visualizations.player import Html
 from ddpg.visualizations.video import FRAMES_PER_SEGMENT, shrink
 
+pytestmark = pytest.mark.slow
+
 SMALL = 320, 180
 
 
@@ -156,7 +158,6 @@ def test_same_history_same_bytes(history: TrainingHistory, tmp_path: Path, suffi
     assert (tmp_path / f"0{suffix}").read_bytes() == (tmp_path / f"1{suffix}").read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
 def test_same_bytes_whatever_the_number_of_processes(history: TrainingHistory, tmp_path: Path, suffix: str) -> None:
     take_snapshots(history, 2 * FRAMES_PER_SEGMENT + 5)
@@ -168,7 +169,6 @@ def test_same_bytes_whatever_the_number_of_processes(history: TrainingHistory, t
     assert len(contents) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_processes", [1, 2])
 def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path: Path, n_processes: int) -> None:
     take_snapshots(history, 5000)

@@ -90,6 +90,7 @@ def test_limits_are_the_bounds_or_what_was_visited() -> None:
     np.testing.assert_allclose([y_low, y_high], [heights.min() - margin, heights.max() + margin], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 @pytest.mark.parametrize("env", [Plane(), Hidden()], ids=["field", "recorded"])
 def test_the_same_portrait_is_the_same_bytes(tmp_path: Path, env: Plane, suffix: str) -> None:

@@ -12,6 +12,8 @@ from ddpg.visualizations.segments import draw_segments
 from ddpg.visualizations.training_picture import TrainingPicture
 from ddpg.visualizations.video import FRAMES_PER_SEGMENT, Frame
 
+pytestmark = pytest.mark.slow
+
 SIZE = 320, 180
 N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
@@ -69,7 +71,6 @@ def test_a_number_of_processes_must_be_positive(history: TrainingHistory) -> Non
         draw(history, copy_all, 0)
 
 
-@pytest.mark.slow
 def test_processes_share_the_segments_and_draw_the_same(many: TrainingHistory) -> None:
     assert os.getpid() not in draw(many, process_ids, 2)
     alone, together = (draw(many, copy_all, n) for n in (1, 2))
@@ -77,7 +78,6 @@ def test_processes_share_the_segments_and_draw_the_same(many: TrainingHistory) -
         np.testing.assert_array_equal(frame, same)
 
 
-@pytest.mark.slow
 def test_a_failure_in_a_process_is_raised_here(many: TrainingHistory) -> None:
     with pytest.raises(OSError, match="expected room on the disk"):
         draw(many, fail, 2)

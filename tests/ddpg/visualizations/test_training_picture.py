@@ -11,6 +11,8 @@ from ddpg.visualizations.panels import TEST_COLOUR, TRAINING_COLOUR
 from ddpg.visualizations.training_picture import TrainingPicture
 from ddpg.visualizations.video import Frame
 
+pytestmark = pytest.mark.slow
+
 SMALL = 640, 360
 # Rows and columns of panels in the full picture, left to right.
 GRID_ROWS = slice(80, 276)

@@ -100,6 +100,7 @@ def test_mp4_of_odd_size_loses_a_row_and_a_column(tmp_path: Path) -> None:
     assert decode(tmp_path / "video.mp4")[0].shape == (32, 64, 3)
 
 
+@pytest.mark.slow
 def test_mp4_bytes_depend_on_the_frames_alone(tmp_path: Path) -> None:
     def slow_changes() -> Iterator[Frame]:
         for i in range(200):

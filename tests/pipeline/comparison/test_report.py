@@ -9,6 +9,8 @@ from pipeline.comparison.report import write_report
 from pipeline.comparison.scores import compare
 from tests.pipeline.comparison.made import pictured, result
 
+pytestmark = pytest.mark.slow
+
 CLOSE, BETTER = [95.0, 97, 98, 94, 96], [97.0, 99, 99.5, 96.5, 98]
 EVIL = '<script>alert("evil")</script>'
 

@@ -19,6 +19,8 @@ from pipeline.tracking.faults import without_secrets
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live, wait_until
 
+pytestmark = pytest.mark.slow
+
 DEAD = "http://127.0.0.1:9"
 PASSWORD = "correct-horse"
 

@@ -15,6 +15,8 @@ from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, wait_until
 from tests.pipeline.tracking.test_pictures import networks, pictured_episodes
 
+pytestmark = pytest.mark.slow
+
 KEY = "0123456789abcdef"
 
 

@@ -10,6 +10,8 @@ from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import train_live, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_live_training_holds_exactly_the_episodes_of_the_file(laboratory: Laboratory, store: Store) -> None:
     train_live(laboratory, {"train_seconds": 12.5})

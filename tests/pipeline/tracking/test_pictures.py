@@ -13,6 +13,8 @@ from pipeline.tracking.pictures import pictured_snapshots
 from tests.ddpg.visualizations.conftest import make_history
 from tests.pipeline.laboratory import Laboratory, Store
 
+pytestmark = pytest.mark.slow
+
 
 def networks(episode: int) -> TrainingHistory:
     """What a worker sends after an episode of ten agent steps."""

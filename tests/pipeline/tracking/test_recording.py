@@ -13,6 +13,8 @@ from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live
 
+pytestmark = pytest.mark.slow
+
 
 def test_curves_over_seeds_are_quartiles_by_episode(laboratory: Laboratory, store: Store) -> None:
     record("train", laboratory.params, laboratory.results)
@@ -137,7 +139,6 @@ def test_recording_prints_nothing(laboratory: Laboratory, capfd: pytest.CaptureF
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
 def test_three_processes_at_once_on_a_fresh_store_all_record(laboratory: Laboratory) -> None:
     program = (
         "import json, sys; from pathlib import Path; from pipeline.tracking import record_missing\n"

@@ -11,6 +11,8 @@ from pipeline.tracking import record, tracking_uri
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_run_names_its_code_and_experiment(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch

@@ -2,10 +2,14 @@
 
 import json
 
+import pytest
+
 from pipeline.tracking.view import CURVES, SCORES, VIEW_TAG, saved_view
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all
 from tests.test_metrics import documented
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_shows_metrics_that_runs_have() -> None:
