@@ -56,6 +56,7 @@ def evaluated(tmp_path, monkeypatch):
     return recorded
 
 
+@pytest.mark.minutes
 def test_draws_all_files_twice_the_same(evaluated):
     animate(params())
     assert evaluated == ["animate"]

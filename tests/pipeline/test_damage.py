@@ -266,12 +266,20 @@ READERS = {
     FILM: ("compare --out",),
 }
 CASES = [
-    pytest.param(command, name, words, committed, id=f"{command}: {name}: {words}{', committed' * committed}")
+    pytest.param(
+        command,
+        name,
+        words,
+        committed,
+        id=f"{command}: {name}: {words}{', committed' * committed}",
+        # They draw all that can be drawn.
+        marks=[pytest.mark.minutes] if command == "compare --out" else [],
+    )
     for name, damages in DAMAGES.items()
     for words, damage in damages.items()
     for command in READERS[name]
     for committed in (False, True)
-    # The rest takes the same ways, and minutes.
+    # The rest takes the same ways, and many minutes.
     if damage is cut or not (committed or (command == "compare --out" and name not in (METRICS, HISTORY, FILM)))
     if not (committed and command == "summary")
 ]

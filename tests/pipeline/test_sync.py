@@ -205,6 +205,7 @@ def test_two_calls_at_once_record_each_result_once(repository: Repository, recor
     assert len(recorded.runs()) == 2 * (1 + 3)
 
 
+@pytest.mark.minutes
 def test_experiments_of_the_queue_are_recorded_with_their_names(repository: Repository, recorded: Store) -> None:
     repository.run("dvc", "exp", "run", "--quiet", "--queue", "--name", "high-rate", "-S", "agent.lr_actor=0.01")
     repository.run("dvc", "exp", "run", "--quiet", "--run-all")

@@ -109,7 +109,7 @@ TRAIN = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_a_trained_agent_is_the_same_whatever_the_threads_and_whether_numpy_came_first():
     threads = "import ddpg, tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(5)\n"
     assert len({run(before + TRAIN) for before in ("", threads, "import numpy\n")}) == 1
