@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.comparison.folder import PAGE, FolderError, require_replaceable
-from pipeline.comparison.result import TABLES, Result
-from pipeline.comparison.scores import METRICS, Comparison, compare
-from pipeline.comparison.text import lines
-from pipeline.refusal import REFUSALS, report
-from pipeline.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.errors import REFUSALS, report
+from pipeline.provenance.result import TABLES, Result
+from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.reports.comparison import METRICS, Comparison, compare
+from pipeline.reports.folder import PAGE, FolderError, require_replaceable
+from pipeline.reports.text import lines
 
 _RULE = """\
 The first revision is the baseline of all others; alone, it is the workspace's. A revision is a commit, a branch, a tag,
@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for comparison in comparisons:
                 print(*lines(comparison), "", sep="\n")
             if options.out is not None:
-                from pipeline.comparison.report import write_report  # draws with Matplotlib, which takes a second
+                from pipeline.reports.comparison_report import (
+                    write_report,  # draws with Matplotlib, which takes a second
+                )
 
                 write_report(options.out, results, comparisons)
                 print(f"Report: {options.out / PAGE}")

@@ -12,10 +12,11 @@ from threading import Thread
 from typing import Any
 
 from ddpg.files import DamagedFileError
-from pipeline.documents import metrics_in
-from pipeline.lineage import params_of_results, project_root, run_git
-from pipeline.refusal import REFUSALS, report
-from pipeline.revisions import (
+from pipeline.errors import REFUSALS, report
+from pipeline.provenance.digests import params_of_results
+from pipeline.provenance.documents import metrics_in
+from pipeline.provenance.git import project_root, run_git
+from pipeline.provenance.revisions import (
     WORKSPACE,
     Revision,
     RevisionError,

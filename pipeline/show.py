@@ -11,11 +11,11 @@ from typing import Any
 from ddpg.files import replacing, require_parent
 from ddpg.history import TrainingHistory
 from ddpg.visualizations import draw_learning_curves
-from pipeline.documents import metrics_in
-from pipeline.refusal import REFUSALS, report
-from pipeline.report import data_uri, render
+from pipeline.errors import REFUSALS, report
+from pipeline.provenance.documents import metrics_in
+from pipeline.provenance.revisions import Revision, RevisionError, RevisionResults, resolve, results_of
+from pipeline.reports import data_uri, render
 from pipeline.results import read_table
-from pipeline.revisions import Revision, RevisionError, RevisionResults, resolve, results_of
 from pipeline.tracking.contents import flatten
 
 CURVES = {

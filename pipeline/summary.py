@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline import results
-from pipeline.documents import metrics_in
-from pipeline.refusal import REFUSALS, report
+from pipeline.errors import REFUSALS, report
+from pipeline.provenance.documents import metrics_in
 from pipeline.results import MissingResultError
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri

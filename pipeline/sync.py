@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from pipeline.lineage import GitState, Origin, project_root, remote_address, run_git
+from pipeline.errors import REFUSALS, report
 from pipeline.params import Params, ParamsError, load
-from pipeline.refusal import REFUSALS, report
-from pipeline.revisions import (
+from pipeline.provenance.git import GitState, Origin, project_root, remote_address, run_git
+from pipeline.provenance.revisions import (
     WORKSPACE,
     Revision,
     RevisionError,

@@ -15,9 +15,10 @@ from tqdm import tqdm
 from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
-from pipeline import checkpoints, results, stage, train_worker, workers
+from pipeline import results, stage
+from pipeline.execution import checkpoints, seed_training, workers
+from pipeline.execution.progress import SeedProgress
 from pipeline.params import Params
-from pipeline.progress import SeedProgress
 from pipeline.tracking import LiveTraining
 
 
@@ -53,7 +54,7 @@ def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.Data
 def train_seeds(
     params: Params, folder: Path | None = None
 ) -> Generator[tuple[int, dict[str, Any], TrainingHistory], None, None]:
-    """Trains the seeds in worker processes; yields each episode once, as `train_worker.train_seed` sends it.
+    """Trains the seeds in worker processes; yields each episode once, as `seed_training.train_seed` sends it.
 
     Args:
         params: The experiment's.
@@ -66,7 +67,7 @@ def train_seeds(
     import joblib  # type: ignore[import-untyped]
 
     tasks = {
-        seed: train_worker.SeedTask(params, seed, None if folder is None else folder / str(seed))
+        seed: seed_training.SeedTask(params, seed, None if folder is None else folder / str(seed))
         for seed in params.seeds
     }
     # Not os.cpu_count(), which also counts cores that an affinity or a container keeps from this process.
@@ -79,8 +80,8 @@ def train_seeds(
     messages = workers.run(
         tasks,
         n_workers,
-        train_worker.prepare,
-        train_worker.train_seed,
+        seed_training.prepare,
+        seed_training.train_seed,
         hopeless=(NotFiniteError,),
         on_retry=try_again,
     )

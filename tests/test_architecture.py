@@ -33,12 +33,14 @@ STAGES = ("train", "evaluate", "animate")
 # What a stage imports without any effect on what it writes.
 NO_DEPENDENCIES = {
     "checkpoints",
+    "digests",
     "files",
-    "lineage",
+    "git",
     "params",
     "progress",
     "quiet",
     "stage",
+    "stages",
     "tracking",
     "workers",
 }

@@ -8,11 +8,12 @@ from ruamel.yaml import YAML
 
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrackingConfig, TrainConfig
+from pipeline.stages import STAGES
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
 WITHOUT_EFFECT = {"train.workers", "train.checkpoint_every"}
-MODULES = {"train": ("train", "train_worker"), "evaluate": ("evaluate",), "animate": ("animate",)}
+MODULES = {"train": ("train", "execution/seed_training"), "evaluate": ("evaluate",), "animate": ("animate",)}
 
 
 def parameters_read(stage):
@@ -40,7 +41,7 @@ def test_no_result_depends_on_the_number_of_workers_or_on_checkpoints():
 
 
 def test_stages_modules_sections_and_folders_share_names():
-    assert list(DVC["stages"]) == ["train", "evaluate", "animate"]
+    assert list(DVC["stages"]) == list(STAGES)
     for name, stage in DVC["stages"].items():
         assert stage["cmd"] == f"python -m pipeline.{name}"
         assert stage["desc"]
@@ -48,6 +49,17 @@ def test_stages_modules_sections_and_folders_share_names():
         assert name in Params.model_fields
         for out in [*stage["outs"], *stage.get("metrics", [])]:
             assert (out if isinstance(out, str) else next(iter(out))).startswith(f"results/{name}/")
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))
+def test_the_table_of_stages_says_what_dvc_says(stage):
+    described = DVC["stages"][stage.name]
+    tables, outputs = set(), set()
+    for entry in [*described["outs"], *described.get("metrics", [])]:
+        path, options = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+        (outputs if options.get("cache", True) else tables).add(path.removeprefix(f"results/{stage.name}/"))
+    assert (set(stage.tables), set(stage.outputs)) == (tables, outputs)
+    assert list(stage.params) == described["params"]
 
 
 def test_every_parameter_stands_in_the_file_with_a_comment():

@@ -105,7 +105,7 @@ def test_texts_have_an_encoding_that_no_locale_decides(file: Path) -> None:
 
 
 def test_templates_switch_no_escaping_off() -> None:
-    templates = sorted((ROOT / "pipeline/report/templates").glob("*.html"))
+    templates = sorted((ROOT / "pipeline/reports/templates").glob("*.html"))
     assert templates
     for template in templates:
         text = template.read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpg.files import DamagedFileError
-from pipeline.documents import json_in, metrics_in
-from pipeline.lineage import WITHOUT_EFFECT
+from pipeline.provenance.digests import WITHOUT_EFFECT
+from pipeline.provenance.documents import json_in, metrics_in
 from pipeline.results import CSV
 
 MODEL_ALIAS = "newest"  # MLflow reserves "latest"

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.lineage import origin_of
+from pipeline.provenance.git import origin_of
 from pipeline.tracking.contents import Point, episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
 from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.lineage import project_root
+from pipeline.provenance.git import project_root
 
 _FIRST_USE_SECONDS = 120.0
 

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.checkpoints import is_training
-from pipeline.lineage import STAGES, Origin, origin_of, stage_digest
+from pipeline.execution.checkpoints import is_training
+from pipeline.provenance.digests import stage_digest
+from pipeline.provenance.git import Origin, origin_of
+from pipeline.stages import up_to
 from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, reason, warn
 from pipeline.tracking.location import one_recording_at_a_time
 from pipeline.tracking.store import Store, held
@@ -71,7 +73,7 @@ def _record(
     Returns:
         The run, and the stages that were recorded.
     """
-    digests = {name: stage_digest(name, results) for name in STAGES[: STAGES.index(stage) + 1]}
+    digests = {name: stage_digest(name, results) for name in up_to(stage)}
     run = store.find(digests)
     missing = tuple(name for name in digests if run is None or name not in held(run))
     if run is not None and not missing:

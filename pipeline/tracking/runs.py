@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pipeline.lineage import STAGES
+from pipeline.stages import TRAIN
 from pipeline.tracking.contents import ARTIFACT_FOLDERS
 from pipeline.tracking.faults import TrackingError, reason, without_secrets
 from pipeline.tracking.location import guard_first_use, nothing_there, tracking_uri
@@ -27,7 +27,7 @@ class RecordedRun:
     id: str
     name: str
     digests: dict[str, str]
-    """By stage: `lineage.stage_digest` of what it recorded."""
+    """By stage: `digests.stage_digest` of what it recorded."""
     tags: dict[str, str]
     link: str
     """Its page in the MLflow UI."""
@@ -117,7 +117,7 @@ def _search(client: "MlflowClient", experiments: list[str]) -> Iterator["Run"]:
     while experiments:
         found = client.search_runs(
             experiments,
-            f"tags.`digest.{STAGES[0]}` LIKE '%'",
+            f"tags.`digest.{TRAIN.name}` LIKE '%'",
             max_results=_PAGE,
             order_by=["attributes.start_time DESC"],
             page_token=page,

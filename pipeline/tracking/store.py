@@ -17,8 +17,10 @@ from ruamel.yaml import YAML
 
 from ddpg.files import DamagedFileError
 from ddpg.history import TrainingHistory
-from pipeline.lineage import STAGES, Origin, config_hash, project_root, stage_digest
+from pipeline.provenance.digests import config_hash, stage_digest
+from pipeline.provenance.git import Origin, project_root
 from pipeline.quiet import silent_stderr
+from pipeline.stages import STAGES, TRAIN
 from pipeline.tracking.contents import (
     MODEL_ALIAS,
     Point,
@@ -158,9 +160,9 @@ class Store:
         """The newest run that holds the first of these stages, and of none of them another result.
 
         Args:
-            digests: By stage: `lineage.stage_digest`.
+            digests: By stage: `digests.stage_digest`.
         """
-        first = STAGES[0]
+        first = TRAIN.name
         condition = f"tags.`digest.{first}` = '{digests[first]}'"
         runs = self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"])
         return next((run for run in runs if self._agrees(run, digests)), None)
@@ -208,7 +210,7 @@ class Store:
         condition = f"tags.`{_TRAINING}` LIKE '{key}'"
         for run in self.client.search_runs([self._experiment], condition, order_by=["attributes.start_time DESC"]):
             is_ours = run.data.tags.get(_MACHINE) == _machine()
-            if f"digest.{STAGES[0]}" not in run.data.tags and (is_ours or run.info.status != "RUNNING"):
+            if f"digest.{TRAIN.name}" not in run.data.tags and (is_ours or run.info.status != "RUNNING"):
                 yield run
 
     def reopen(self, run: str) -> None:
@@ -350,7 +352,7 @@ class Store:
 
 
 def _machine() -> str:
-    """This machine and the project's folder on it, where `pipeline.checkpoints` knows which trainings run."""
+    """This machine and the project's folder on it, where `pipeline.execution.checkpoints` knows which trainings run."""
     folder = hashlib.sha256(str(project_root().resolve()).encode()).hexdigest()[:8]
     return f"{platform.node()}:{folder}"
 

@@ -3,12 +3,12 @@
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.comparison.folder import PAGE
-from pipeline.comparison.report import write_report
-from pipeline.comparison.scores import compare
+from pipeline.reports.comparison import compare
+from pipeline.reports.comparison_report import write_report
+from pipeline.reports.folder import PAGE
 from pipeline.show import main as show
-from tests.pipeline.comparison.made import pictured
 from tests.pipeline.conftest import laboratory  # noqa: F401 (a fixture)
+from tests.pipeline.reports.made import pictured
 from tests.pipeline.small import write_params
 
 N_FRAMES = 30

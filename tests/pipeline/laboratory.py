@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline.lineage import STAGES, content_digest
 from pipeline.params import load
+from pipeline.provenance.digests import content_digest
+from pipeline.stages import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -3,8 +3,8 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.compare import main
-from pipeline.revisions import Revision, RevisionError
-from tests.pipeline.comparison.made import opened
+from pipeline.provenance.revisions import Revision, RevisionError
+from tests.pipeline.reports.made import opened
 
 BEST = {
     "baseline": [95.0, 97, 98, 94, 96],

@@ -15,8 +15,8 @@ import pytest
 from ddpg.history import load_arrays, save_arrays
 from pipeline import results
 from pipeline.tracking import store as store_module
-from tests.pipeline.comparison.made import pictured
 from tests.pipeline.laboratory import Laboratory, Repository
+from tests.pipeline.reports.made import pictured
 
 pytestmark = pytest.mark.slow
 

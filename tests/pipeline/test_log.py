@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import log
 from pipeline.log import Entry, changed_params, main, mark_best
-from pipeline.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
 from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.revisions import Revision, resolve, results_of
+from pipeline.provenance.revisions import Revision, resolve, results_of
 from pipeline.show import key_figures, main, page_of
 from tests.pipeline.small import write_params
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.revisions import experiments, resolve
+from pipeline.provenance.revisions import experiments, resolve
 from pipeline.sync import main
 from pipeline.tracking import record
 from pipeline.tracking import store as store_module

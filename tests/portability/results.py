@@ -46,9 +46,9 @@ WIDE = {
 def train(folder, changes):
     """Trains the seeds as the train stage does, one after the other; returns the parameters."""
     from pipeline import results
+    from pipeline.execution.seed_training import SeedTask, prepare, train_seed
     from pipeline.params import Params
     from pipeline.train import in_order_of, summarize
-    from pipeline.train_worker import SeedTask, prepare, train_seed
     from tests.pipeline.small import DEFAULTS, merged
 
     os.chdir(folder)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from pipeline.lineage import project_root
+from pipeline.provenance.git import project_root
 from pipeline.tracking import LiveTraining, live, record, record_missing
 from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Laboratory, Store

@@ -1,1 +1,0 @@
-"""What differs between two results, in words, figures and pictures."""

@@ -1,0 +1,1 @@
+"""How seeds are trained: in worker processes, with checkpoints, retries and progress."""

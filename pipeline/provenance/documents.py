@@ -1,0 +1,177 @@
+"""dvc.lock, params.yaml and evaluate's metrics.json of any revision: plain values, as far as readers rely on them.
+
+Today's model of the parameters may refuse those of an old revision; what is checked here, every revision has.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from reprlib import repr as shortened
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from ddpg.files import DamagedFileError
+from pipeline.provenance.digests import params_of_results
+
+LOCK, PARAMS = "dvc.lock", "params.yaml"
+
+
+class _Part(BaseModel):
+    """What is absent passes."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _File(_Part):
+    path: str
+    md5: str | None = None
+
+
+class _Stage(_Part):
+    deps: list[_File] = []
+    outs: list[_File] = []
+    params: dict[str, dict[str, Any]] = {}
+
+
+class _Lock(_Part):
+    stages: dict[str, _Stage] = {}
+
+
+class _Environment(_Part):
+    id: str
+
+
+class _Train(_Part):
+    gen_q_a_frames_every_n_steps: PositiveInt = 1
+
+
+class _Evaluate(_Part):
+    seed: NonNegativeInt = 0
+    confidence_level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    n_bootstrap_samples: PositiveInt = 1
+
+
+class _Animate(_Part):
+    fps: PositiveInt = 1
+    every_n_steps: PositiveInt = 1
+    rollout_fps: PositiveInt = 1
+
+
+class _Params(_Part):
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = [0]
+    environment: _Environment = _Environment(id="")
+    agent: dict[str, Any] = {}
+    train: _Train = _Train()
+    evaluate: _Evaluate = _Evaluate()
+    animate: _Animate = _Animate()
+
+
+class _OfPolicies(_Part):
+    return_iqm: float | None
+    return_iqm_low: float | None
+    return_iqm_high: float | None
+    return_worst_seed: float | None
+    solved_share: float | None = None
+
+
+class _Metrics(_Part):
+    median_seed: int
+    best: _OfPolicies
+    final: _OfPolicies
+    episodes_to_solve_median: float | None = None
+    environment_steps_to_solve_median: float | None = None
+
+
+def lock_in(text: str) -> dict[str, Any]:
+    """Contents of a dvc.lock.
+
+    Raises:
+        DamagedFileError: The text is that of something else.
+    """
+    lock = _mapping(text, LOCK)
+    _check(_Lock, lock, LOCK)
+    _check(_Params, params_of_results({}, lock), LOCK)
+    return lock
+
+
+def params_in(text: str, lock: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The parameters that made some results.
+
+    Args:
+        text: That of params.yaml.
+        lock: Contents of dvc.lock, whose parameters go before those of params.yaml.
+
+    Raises:
+        DamagedFileError: The text is that of something else, or lacks seeds or environment.
+    """
+    params = params_of_results(_mapping(text, PARAMS), lock or {})
+    for name in ("seeds", "environment"):
+        if name not in params:
+            raise DamagedFileError(f"{PARAMS}: {name}: expected a value, found nothing")
+    _check(_Params, params, PARAMS)
+    return params
+
+
+def json_in(content: bytes | str, name: str) -> dict[str, Any]:
+    """Contents of a JSON file.
+
+    Args:
+        content: Of the file.
+        name: What an error calls the file.
+
+    Raises:
+        DamagedFileError: The content is that of something else.
+    """
+    try:
+        contents = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{name}: expected JSON, received something else ({error})") from None
+    return _as_mapping(contents, name)
+
+
+def metrics_in(content: bytes | str, name: str) -> dict[str, Any]:
+    """As `json_in`, of evaluate's metrics.json."""
+    metrics = json_in(content, name)
+    _check(_Metrics, metrics, name)
+    return metrics
+
+
+def _mapping(text: str, name: str) -> dict[str, Any]:
+    try:
+        contents = _parse(text)
+    except MarkedYAMLError as error:
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise DamagedFileError(f"{name}: expected YAML, received something else ({error.problem}{where})") from None
+    except (YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
+        received = " ".join(str(error).split())
+        raise DamagedFileError(f"{name}: expected YAML, received something else ({received})") from None
+    return {} if contents is None else _as_mapping(contents, name)
+
+
+def _as_mapping(contents: Any, name: str) -> dict[str, Any]:
+    if not isinstance(contents, dict):
+        raise DamagedFileError(f"{name}: expected a mapping, received {shortened(contents)}")
+    return contents
+
+
+@cache  # A lock takes 50 ms to read, and many commits share one.
+def _parse(text: str) -> Any:
+    contents = YAML(typ="safe", pure=True).load(text)  # YAML 1.2, as DVC reads it
+    # Dates, numbers of thousands of digits and halves of characters are no values that can be shown.
+    json.dumps(contents, ensure_ascii=False).encode()
+    return contents
+
+
+def _check(model: type[BaseModel], contents: Any, name: str) -> None:
+    try:
+        model.model_validate(contents)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"{name}: {'.'.join(map(str, first['loc']))}"
+        if first["type"] == "missing":
+            raise DamagedFileError(f"{where}: expected a value, found nothing") from None
+        expected = first["msg"].removeprefix("Input should be ")
+        raise DamagedFileError(f"{where}: expected {expected}, received {shortened(first['input'])}") from None

@@ -1,5 +1,0 @@
-"""Web pages about results, each in one file that needs no network."""
-
-from pipeline.report.page import data_uri, render
-
-__all__ = ["data_uri", "render"]

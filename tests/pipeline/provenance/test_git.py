@@ -1,0 +1,98 @@
+"""Digests, git state and what else says where a result comes from."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.provenance.git import GitState, dvc_context, git_state, project_root, without_credentials
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_git_state_outside_a_repository_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_state(tmp_path) == GitState()
+
+
+def test_git_state_before_the_first_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "new.py").touch()
+    state = git_state(tmp_path)
+    assert (state.commit, state.branch, state.remote, state.dirty) == (None, "main", None, True)
+
+
+def test_git_state_of_changed_files(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    for name in ("code.py", "dvc.lock"):
+        (tmp_path / name).write_text("old\n")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "metrics.json").write_text("{}")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    assert git_state(tmp_path) == GitState(commit=git(tmp_path, "rev-parse", "HEAD"), branch="main")
+    # What a running pipeline rewrites is no change of the code.
+    (tmp_path / "dvc.lock").write_text("new\n")
+    (tmp_path / "results" / "metrics.json").unlink()
+    assert not git_state(tmp_path).dirty
+    (tmp_path / "code.py").write_text("new\n")
+    (tmp_path / "secret.env").write_text("content of an untracked file")
+    state = git_state(tmp_path)
+    assert state.dirty
+    assert "-old\n+new" in state.diff
+    assert "# untracked: secret.env" in state.diff
+    assert "content of" not in state.diff
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://user:pass@example.org/a/b.git?token=x", "https://example.org/a/b.git"),
+        ("https://token@example.org:8443/a", "https://example.org:8443/a"),
+        ("https://user:p@ss@example.org/a", "https://example.org/a"),
+        ("git@example.org:a/b.git", "example.org:a/b.git"),
+        ("ssh://git@example.org/a", "ssh://example.org/a"),
+        ("/home/someone/repository", None),
+        ("file:///home/someone/repository", None),
+        ("", None),
+    ],
+)
+def test_remotes_lose_their_credentials(address: str, expected: str | None) -> None:
+    assert without_credentials(address) == expected
+
+
+def test_the_project_is_dvcs_root_or_the_folder_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert project_root() == tmp_path
+    monkeypatch.delenv("DVC_ROOT")
+    assert (project_root() / "pipeline" / "stages.py").is_file()
+
+
+def test_the_dvc_context_holds_the_experiment_and_no_other_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV", raising=False)
+    monkeypatch.setenv("DVC_SECRET", "x")
+    assert dvc_context() == {"dvc.experiment": "puffy-daks"}
+
+
+def test_a_diff_applies_to_its_commit(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", *arguments], cwd=tmp_path, check=True
+        )
+
+    git("init", "--quiet")
+    file = tmp_path / "code.py"
+    file.write_text("first\n\nlast\n\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "x")
+    file.write_text("changed\n\nlast\n\n")
+    (tmp_path / "new.py").write_text("")
+    (tmp_path / "git.diff").write_text(git_state(tmp_path).diff)
+    git("checkout", "--quiet", "code.py")
+    git("apply", "git.diff")
+    assert file.read_text() == "changed\n\nlast\n\n"

@@ -1,0 +1,115 @@
+"""Made-up results of two revisions."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ddpg.history import GridAxes, Snapshot, TrainingHistory
+from ddpg.visualizations.video import write_mp4
+from pipeline import results
+from pipeline.provenance.git import run_git
+from pipeline.provenance.result import Result
+from pipeline.provenance.revisions import Revision, RevisionResults
+from tests.pipeline.small import DEFAULTS
+
+SEEDS = (1, 2, 3, 4, 5)
+N_EPISODES = 4
+
+
+def params(seeds=SEEDS, **changes):
+    """Those of params.yaml; changes are given by section, as `agent={"tau_actor": 0.1}`."""
+    made = copy.deepcopy(DEFAULTS) | {"seeds": list(seeds)}
+    made["evaluate"] |= {"n_episodes": N_EPISODES}
+    for section, values in changes.items():
+        made[section] |= values
+    return made
+
+
+def opened(folder, name, best, *, seeds=SEEDS, final=None, episodes_to_solve=None, commit=None, **changes):
+    """A revision as `results_of` opens it, whose seeds have these returns."""
+    results_folder = folder / "results"
+    for stage in ("train", "evaluate"):
+        (results_folder / stage).mkdir(parents=True, exist_ok=True)
+    final = best if final is None else final
+    solved = np.arange(10.0, 10 + len(seeds)) if episodes_to_solve is None else np.array(episodes_to_solve)
+    table = pd.DataFrame(
+        {
+            "seed": seeds,
+            "best_return": best,
+            "final_return": final,
+            "episodes_to_solve": solved,
+            "environment_steps_to_solve": 500 * solved,
+            "best_diagnosis": "solved",
+            "final_diagnosis": "solved",
+        }
+    )
+    table.to_csv(results_folder / "evaluate/seeds.csv", **results.CSV)
+    offsets = np.linspace(-1, 1, N_EPISODES)
+    episodes = [
+        {"seed": seed, "policy": policy, "episode": i, "return": score + offset, "success": True}
+        for seed, *scores in zip(seeds, best, final, strict=True)
+        for policy, score in zip(("best", "final"), scores, strict=True)
+        for i, offset in enumerate(offsets)
+    ]
+    pd.DataFrame(episodes).to_csv(results_folder / "evaluate/episodes.csv", **results.CSV)
+    training = [
+        {
+            "seed": seed,
+            "episode": episode,
+            "training_return": score * episode / 6,
+            "test_return": score * episode / 6,
+            "validation_return": score * episode / 6 if episode > 2 else np.nan,
+            "environment_steps": 500 * episode,
+            "is_best": episode == 6,
+        }
+        for seed, score in zip(seeds, best, strict=True)
+        for episode in range(1, 7)
+    ]
+    pd.DataFrame(training).to_csv(results_folder / "train/episodes.csv", **results.CSV)
+    results.write_json(results_folder / "evaluate/metrics.json", {"median_seed": seeds[len(seeds) // 2]})
+    kind = "workspace" if name == "workspace" else "commit"
+    return RevisionResults(Revision(name, commit, kind), folder, params(seeds, **changes), ("train", "evaluate"))
+
+
+def result(folder, name, best, **options):
+    return Result.of(opened(folder / name, name, best, **options))
+
+
+def pictured(folder, name, best, *, q=1.0, n_frames=3, **options):
+    """A result with its median seed's history, whose greatest Q is the same everywhere, and with videos."""
+    made = opened(folder / name, name, best, **options)
+    seed = results.read_json(made.folder / "results/evaluate/metrics.json")["median_seed"]
+    history = TrainingHistory(("position", "velocity"), ("force",), np.array([-1.0]), np.array([1.0]), 90.0)
+    history.grid = GridAxes(np.linspace(-1, 1, 3), np.linspace(-2, 2, 4), 0, 1, 0)
+    plane = np.full((4, 3), q)
+    history.snapshots = [Snapshot(10, 1, plane, plane, plane, plane[..., None], plane[..., None] / 10)]
+    (made.folder / f"results/train/seeds/{seed}").mkdir(parents=True)
+    history.save(made.folder / f"results/train/seeds/{seed}/history.npz")
+    (made.folder / "results/animate").mkdir()
+    for film in ("training", "rollout"):
+        frames = [np.full((72, 128, 3), 240 * i // n_frames, np.uint8) for i in range(n_frames)]
+        write_mp4(frames, made.folder / f"results/animate/{film}.mp4", 10)
+    return Result.of(replace(made, stages=("train", "evaluate", "animate")))
+
+
+class Repository:
+    """A git repository to compare commits of."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments):
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        return run_git(self.folder, *identity, *arguments)
+
+    def commit(self, message, **files):
+        """Writes the files, whose names end in `.py` or are those of locks, and returns the hash."""
+        for name, text in files.items():
+            path = self.folder / {"requirements": "requirements.lock", "params": "params.yaml"}.get(name, f"{name}.py")
+            path.write_text(text)
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
