@@ -72,12 +72,12 @@ def measure(started: float) -> dict[str, Any]:
     agent = DDPG(gym.make("MountainCarContinuous-v0"), seed=SEED, **common.README)
     parts.seconds["make the agent"] = time.perf_counter() - moment
 
-    parts.wrap(agent, "act", "act")
+    parts.wrap(agent, "scaled_action", "act")
     parts.wrap(agent, "observe", "observe")
     parts.wrap(agent.replay_buffer, "sample", "sample")
     parts.wrap(agent.learner, "update", "update", compiles=True)
-    parts.wrap(agent, "test", "test")
-    parts.wrap(agent, "validate", "validate")
+    parts.wrap(agent.trainer, "test", "test")
+    parts.wrap(agent.trainer, "validate", "validate")
     parts.wrap(training, "hold_action", "environment")
     parts.wrap(StateGrid, "snapshot", "snapshot", compiles=True)
     moment = time.perf_counter()

@@ -49,7 +49,6 @@ def ours(seed: int, cap: float) -> dict[str, Any]:
     from ddpg.environments import interface as environment
     from ddpg.evaluation.rollouts import mean_score, run_episodes
     from ddpg.seeding import Stream, episode_seed
-    from ddpg.training.trainer import train
     from pipeline import params
 
     settings = params.load()
@@ -60,7 +59,7 @@ def ours(seed: int, cap: float) -> dict[str, Any]:
     clock = Clock()
     agent = DDPG(env, settings.agent, seed=seed)
     score = float("nan")
-    for record in train(agent, config):
+    for record in agent.trainer.train(config):
         if record.updates and record.test_return >= THRESHOLD:
             score = clock.evaluate(lambda: mean_score(run_episodes(agent.policy, envs, seeds, config.action_repeat)))
         if score >= THRESHOLD or clock.seconds > cap:

@@ -1,4 +1,4 @@
-"""The DDPG agent."""
+"""The DDPG agent, as notebooks and scripts use it."""
 
 import copy
 import math
@@ -7,28 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from ddpg.algorithm.learner import Learner
-from ddpg.algorithm.noise import OrnsteinUhlenbeckNoise
-from ddpg.algorithm.policy import Description, Policy, read_description, write_description
-from ddpg.algorithm.replay_buffer import ReplayBuffer
+from ddpg.algorithm.off_policy_agent import OffPolicyAgent
+from ddpg.algorithm.policy import bounds_as_json, read_description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface
 from ddpg.environments.interface import Environment
-from ddpg.evaluation.rollouts import run_episodes
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
 from ddpg.numerics import warn_of_obstacles
 from ddpg.numerics.backend import keras
-from ddpg.seeding import Stream, episode_seed, generator, new_seed
+from ddpg.seeding import new_seed
 from ddpg.training import checkpoint
-from ddpg.training.trainer import Checkpoint, StepCallback, TrainingProgress, continue_training, train
+from ddpg.training.trainer import BestPolicy, Trainer, TrainingProgress
 
+StepCallback = Callable[["DDPG"], None]
 EpisodeCallback = Callable[["DDPG", EpisodeRecord], None]
 
 
-class DDPG:
+class DDPG(OffPolicyAgent):
     """An agent that learns continuous control by deep deterministic policy gradients.
 
     Lillicrap et al., 2015, arXiv:1509.02971. Departures from the paper are settings; see `AgentConfig`.
@@ -42,9 +40,8 @@ class DDPG:
         **hyperparameters: Any field of `AgentConfig`, instead of `config`.
 
     Attributes:
-        history: All that happened in training, a `TrainingHistory`.
-        records: An `EpisodeRecord` for each training episode.
-        best: The best checkpoint so far, or `None`.
+        env: The environment.
+        trainer: Runs the episodes, and holds what comes of them.
 
     Raises:
         UnsuitableEnvironmentError: The environment's spaces are of another kind.
@@ -56,55 +53,37 @@ class DDPG:
     ) -> None:
         if config is not None and hyperparameters:
             raise TypeError(f"DDPG: expected a config or hyperparameters, received both ({', '.join(hyperparameters)})")
-        self.config = config if config is not None else AgentConfig(**hyperparameters)
+        config = config if config is not None else AgentConfig(**hyperparameters)
         self.env = interface.prepare(env)
-        self.seed = new_seed() if seed is None else seed
+        super().__init__(
+            BoxScaler(env.observation_space.low, env.observation_space.high),
+            BoxScaler(env.action_space.low, env.action_space.high),
+            config,
+            new_seed() if seed is None else seed,
+        )
+        self.trainer = Trainer(self, self.env)
         self._is_seed_given = seed is not None
-        self.observations = BoxScaler(env.observation_space.low, env.observation_space.high)
-        self.actions = BoxScaler(env.action_space.low, env.action_space.high)
-        self.observation_size, self.action_size = self.observations.low.size, self.actions.low.size
-
-        self.learner = Learner(
-            self.observation_size, self.action_size, self.config, generator(self.seed, Stream.NETWORKS)
-        )
-        self.replay_buffer = ReplayBuffer(self.config.replay_buffer_size, self.observation_size, self.action_size)
-        self.noise = OrnsteinUhlenbeckNoise(
-            self.action_size,
-            self.config.ou_mu,
-            self.config.ou_theta,
-            self.config.ou_sigma,
-            generator(self.seed, Stream.NOISE),
-        )
-        self._sampling = generator(self.seed, Stream.SAMPLING)
-        self._random_actions = generator(self.seed, Stream.RANDOM_ACTIONS)
-        observation_names, action_names = interface.dimension_names(self.env)
-        self.history = TrainingHistory(
-            observation_names,
-            action_names,
-            self.actions.low,
-            self.actions.high,
-            interface.reward_threshold(self.env),
-        )
-        self.records: list[EpisodeRecord] = []
-        self.progress: TrainingProgress | None = None
-        self.best: Checkpoint | None = None
-        self.n_updates = 0
-        self.n_successes = 0
-        self._policy: Policy | None = None
-        self._validation_envs: list[Environment] = []
-        self.written: checkpoint.Written | None = None
+        self._checkpoints: checkpoint.Written | None = None
 
     @property
-    def description(self) -> Description:
-        """Configuration and scaling, as they are saved."""
-        return Description(self.config, self.observations, self.actions)
+    def history(self) -> TrainingHistory:
+        """Everything that happened in training."""
+        return self.trainer.history
 
     @property
-    def policy(self) -> Policy:
-        """The present policy, without noise; it is replaced, not changed, by learning."""
-        if self._policy is None:
-            self._policy = Policy(self.description, *self.learner.actor_weights())
-        return self._policy
+    def records(self) -> list[EpisodeRecord]:
+        """A record of each training episode."""
+        return self.trainer.records
+
+    @property
+    def best(self) -> BestPolicy | None:
+        """The best policy so far; `None` if none was chosen yet."""
+        return self.trainer.best
+
+    @property
+    def progress(self) -> TrainingProgress | None:
+        """How far the newest training is; `None` before the first."""
+        return self.trainer.progress
 
     @property
     def actor(self) -> keras.Model:
@@ -116,100 +95,9 @@ class DDPG:
         """A Keras copy of the critic."""
         return self.learner.networks()["critic"]
 
-    def act(self, observation: ArrayLike, eps: float = 0.0) -> NDArray[np.float32]:
-        """The action for an observation, both flat and in the environment's units.
-
-        Args:
-            observation: Shape (observation size,).
-            eps: Scale of the exploration noise; 0 takes none.
-
-        Returns:
-            Shape (action size,), within the action space.
-        """
-        return self.actions.unscale(self.scaled_action(np.asarray(observation, np.float32), eps))
-
-    def scaled_action(self, observation: NDArray[Any], eps: float = 0.0) -> NDArray[Any]:
-        """As `act`, in the networks' units, [-1, 1], in which `observe` remembers it."""
-        scaled = self.policy.scaled(self.observations.scale(observation))
-        if eps:
-            # The scaled range [-1, 1] is 2 wide, and noise is a share of the full range.
-            scaled = np.minimum(np.maximum(scaled + 2 * eps * self.noise.sample(), -1), 1)  # faster than np.clip
-        return scaled
-
-    def random_action(self) -> NDArray[Any]:
-        """A scaled action, uniform over the action space, shape (action size,)."""
-        return self._random_actions.uniform(-1, 1, self.action_size)
-
-    def observe(
-        self,
-        observation: NDArray[Any],
-        scaled_action: NDArray[Any],
-        reward: float,
-        next_observation: NDArray[Any],
-        terminated: bool,
-        truncated: bool,
-    ) -> None:
-        """Remembers one agent step: observations in the environment's units, the action as `scaled_action` gave it."""
-        self.replay_buffer.add(
-            self.observations.scale(observation),
-            scaled_action,
-            reward,
-            self.observations.scale(next_observation),
-            terminated or (truncated and not self.config.bootstrap_on_truncation),
-        )
-
-    @property
-    def has_enough_successes(self) -> bool:
-        """Whether the goal was reached as often as `successes_before_learning` asks."""
-        return self.n_successes >= self.config.successes_before_learning
-
-    @property
-    def can_learn(self) -> bool:
-        """Whether the buffer holds enough, and the goal was reached often enough."""
-        starts = self.config.learning_starts
-        return self.has_enough_successes and len(self.replay_buffer) > (
-            self.config.replay_batch_size if starts is None else starts
-        )
-
-    def learn(self) -> Any:
-        """Makes one update from a random batch; returns `UpdateMetrics` as a tensor of shape (3,)."""
-        rows = self.replay_buffer.sample(
-            self.config.replay_batch_size, self._sampling, self.config.reward_normalization
-        )
-        metrics = self.learner.update(rows)
-        self.n_updates += 1
-        self._policy = None
-        return metrics
-
     def test(self, action_repeat: int = 1) -> EpisodeHistory:
         """Runs an episode without noise or learning, and adds it to the history after the last training episode."""
-        number = len(self.history.training_episodes)
-        seed = episode_seed(self.seed, Stream.TEST_EPISODES, number)
-        (episode,) = run_episodes(
-            self.policy, [self.env], [seed], action_repeat, episode=number, first_step=self.history.n_steps
-        )
-        self.history.test_episodes.append(episode)
-        return episode
-
-    def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
-        """Runs episodes without noise or learning from start states that are the same at every call."""
-        if len(self._validation_envs) != n_episodes:
-            self._validation_envs = interface.copies(self.env, n_episodes)
-        seeds = [episode_seed(self.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
-        return run_episodes(
-            self.policy,
-            self._validation_envs,
-            seeds,
-            action_repeat,
-            episode=len(self.history.training_episodes),
-        )
-
-    def keep_if_best(self, score: float) -> bool:
-        """Keeps the learner's state if it scores higher than the best so far (NaN never does); says whether it did."""
-        is_best = score > (-math.inf if self.best is None else self.best.score)
-        if is_best:
-            self.best = Checkpoint(len(self.history.training_episodes), score, self.learner.state)
-        return is_best
+        return self.trainer.test(action_repeat)
 
     def train_n_episodes(
         self,
@@ -262,7 +150,8 @@ class DDPG:
             gen_q_a_frames_every_n_steps=gen_q_a_frames_every_n_steps,
             **settings,
         )
-        return self._follow(train(self, config, on_step), on_episode, on_best_training_score, on_best_test_score)
+        records = self.trainer.train(config, self._with_agent(on_step))
+        return self._follow(records, on_episode, on_best_training_score, on_best_test_score)
 
     def continue_training(
         self,
@@ -272,14 +161,18 @@ class DDPG:
         on_best_training_score: EpisodeCallback | None = None,
         on_best_test_score: EpisodeCallback | None = None,
     ) -> TrainingHistory:
-        """Makes the episodes that are left of a training that was interrupted; see `train_n_episodes`.
+        """Runs the episodes that are left of a training that was interrupted; see `train_n_episodes`.
 
-        After `resume` it goes on as if there had been no interruption. In the process that was interrupted within an
-        episode, its test or its validation, that episode is made again, and what it taught the agent so far stays.
+        After `resume` it continues as if there had been no interruption. In the process that was interrupted within an
+        episode, its test or its validation, that episode is run again, and what the agent learned in it so far stays.
         """
         if self._is_seed_given:
             warn_of_obstacles()
-        return self._follow(continue_training(self, on_step), on_episode, on_best_training_score, on_best_test_score)
+        records = self.trainer.resume(self._with_agent(on_step))
+        return self._follow(records, on_episode, on_best_training_score, on_best_test_score)
+
+    def _with_agent(self, on_step: StepCallback | None) -> Callable[[], None] | None:
+        return None if on_step is None else lambda: on_step(self)
 
     def _follow(
         self,
@@ -313,7 +206,7 @@ class DDPG:
         print(self.config.model_dump(mode="json"))
 
     def save(self, folder: str | Path, *, best: bool = False) -> None:
-        """Writes weights (`.weights.h5`) and configuration (`config.json`) into a folder, made if need be.
+        """Writes weights (`.weights.h5`) and configuration (`config.json`) into a folder, created if necessary.
 
         Args:
             folder: Where to.
@@ -323,7 +216,7 @@ class DDPG:
         folder.mkdir(parents=True, exist_ok=True)
         learner = copy.copy(self.learner)
         if best and self.best is not None:
-            learner.state = self.best.state
+            learner.load_state_dict(self.best.learner)
         learner.save_weights(folder)
         write_description(folder, self.description)
 
@@ -344,10 +237,10 @@ class DDPG:
         return agent
 
     def save_checkpoint(self, path: str | Path) -> None:
-        """Writes the whole training into a folder, made if need be, for `resume`; `on_episode` is the place to call it.
+        """Writes the complete training into a folder, created if necessary, for `resume`; call it in `on_episode`.
 
-        All of it: networks, optimizers, replay buffer, noise, random generators, history and the episodes left. The
-        folder keeps this checkpoint and the one before; one cut short by a crash leaves both as they were.
+        That is networks, optimizers, replay buffer, noise, random generators, history and the episodes left. The
+        folder keeps this checkpoint and the one before; a save that is cut short by a crash leaves both as they were.
 
         Args:
             path: A folder for the checkpoints of this training alone.
@@ -356,7 +249,19 @@ class DDPG:
             RuntimeError: An episode is under way.
             OSError: It cannot be written.
         """
-        checkpoint.save(self, Path(path))
+        training = None if self.progress is None else _training_as_json(self.progress.config)
+        identity = self._identity | {"training": training}
+        self._checkpoints = checkpoint.save(self.trainer, identity, Path(path), self._checkpoints)
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same in an agent that resumes this one's training."""
+        return {
+            "seed": self.seed,
+            "agent": self.config.model_dump(mode="json"),
+            "observation_space": bounds_as_json(self.observations),
+            "action_space": bounds_as_json(self.actions),
+        }
 
     @classmethod
     def resume(
@@ -368,7 +273,7 @@ class DDPG:
         seed: int | None = None,
         training: TrainingConfig | None = None,
     ) -> "DDPG":
-        """The agent of the newest usable checkpoint in a folder; `continue_training` goes on bit for bit.
+        """The agent of the newest usable checkpoint in a folder; `continue_training` continues bit for bit.
 
         Gymnasium's environments start each episode from its seed. One that keeps more than its `np_random` from one
         episode to the next starts without it.
@@ -396,13 +301,15 @@ class DDPG:
         if seed is not None:
             expected["seed"] = seed
         if training is not None:
-            expected["training"] = checkpoint.training_as_json(training)
+            expected["training"] = _training_as_json(training)
 
-        def restored(state: checkpoint.State) -> "DDPG":
-            checkpoint.require(state.document, expected)
-            agent = cls(env, AgentConfig(**state.document["agent"]), seed=state.document["seed"])
-            checkpoint.require(state.document, checkpoint.identity(agent))
-            checkpoint.restore(agent, state)
+        def restored(found: checkpoint.Checkpoint) -> "DDPG":
+            checkpoint.require(found.identity, expected)
+            agent = cls(env, AgentConfig(**found.identity["agent"]), seed=found.identity["seed"])
+            checkpoint.require(found.identity, agent._identity)
+            trained = found.identity["training"]
+            config = None if trained is None else TrainingConfig(**trained)
+            agent._checkpoints = checkpoint.restore(agent.trainer, found, config)
             agent._is_seed_given = seed is not None
             return agent
 
@@ -427,6 +334,11 @@ def load_policy_model(folder: str | Path) -> keras.Model:
     scaled = keras.layers.Rescaling(1 / observations.half_range, -observations.center / observations.half_range)(inputs)
     outputs = keras.layers.Rescaling(actions.half_range, actions.center)(learner.networks()["actor"](scaled))
     return keras.Model(inputs, outputs, name="policy")
+
+
+def _training_as_json(config: TrainingConfig) -> dict[str, Any]:
+    """The fields of `TrainingConfig`, also of a class that adds some."""
+    return config.model_dump(mode="json", include=set(TrainingConfig.model_fields))
 
 
 def _line(record: EpisodeRecord) -> str:

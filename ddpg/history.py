@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -95,6 +95,17 @@ class EpisodeRecord(NamedTuple):
     """Whether the policy after this episode scored higher than every one before."""
 
 
+def records_to_arrays(records: Sequence[EpisodeRecord]) -> dict[str, NDArray[Any]]:
+    """The columns of records."""
+    return {f"record_{name}": np.array(_column(records, name)) for name in EpisodeRecord._fields}
+
+
+def records_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[EpisodeRecord]:
+    """The records that `records_to_arrays` took apart; other arrays are ignored."""
+    columns = [arrays[f"record_{name}"].tolist() for name in EpisodeRecord._fields]
+    return [EpisodeRecord(*values) for values in zip(*columns, strict=True)]
+
+
 class Snapshot(NamedTuple):
     """The networks on the state grid after `step` agent steps; y runs along rows, upwards from the lower bound.
 
@@ -158,6 +169,28 @@ class TrainingHistory:
     def environment_steps(self) -> int:
         """Environment steps made in training episodes."""
         return sum(episode.environment_steps for episode in self.training_episodes)
+
+    @property
+    def lengths(self) -> tuple[int, int, int]:
+        """Training episodes, test episodes and snapshots so far."""
+        return len(self.training_episodes), len(self.test_episodes), len(self.snapshots)
+
+    def since(self, lengths: tuple[int, int, int]) -> "TrainingHistory":
+        """What came after the history had these lengths."""
+        n_training, n_test, n_snapshots = lengths
+        return replace(
+            self,
+            training_episodes=self.training_episodes[n_training:],
+            test_episodes=self.test_episodes[n_test:],
+            snapshots=self.snapshots[n_snapshots:],
+        )
+
+    def extend(self, later: "TrainingHistory") -> None:
+        """Appends what `since` returned."""
+        self.training_episodes += later.training_episodes
+        self.test_episodes += later.test_episodes
+        self.snapshots += later.snapshots
+        self.grid = later.grid
 
     def save(self, path: Path) -> None:
         """Writes an `.npz` file whose bytes depend on nothing but the history."""

@@ -1,15 +1,17 @@
-"""The four networks and their optimizers, as one state that each update replaces."""
+"""The networks with their targets and optimizers, as one state that each update replaces."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.algorithm.update import LearnerParts, LearnerState, flat_weights, make_update_rule
+from ddpg.algorithm.compiled import LearnerState, compiled_update, flat_weights, initial_parts
+from ddpg.algorithm.update import LearnerParts
 from ddpg.config import AgentConfig
 from ddpg.files import DamagedFileError, replacing
-from ddpg.numerics.backend import keras
+from ddpg.numerics.backend import keras, tf
 
 
 class UpdateMetrics(NamedTuple):
@@ -24,51 +26,70 @@ class UpdateMetrics(NamedTuple):
 
 
 class Learner:
-    """Holds the state; the functions on it are compiled once and shared (see `update`).
+    """Holds the state that updates change; the compiled functions are shared (see `compiled`).
 
     Args:
         observation_size: Dimensions of an observation.
         action_size: Dimensions of an action.
-        config: Sizes, step sizes and all that an update depends on.
+        config: Sizes, step sizes and everything else that an update depends on.
         rng: Source of the initial weights.
     """
 
     def __init__(self, observation_size: int, action_size: int, config: AgentConfig, rng: np.random.Generator) -> None:
-        self.rule = make_update_rule(observation_size, action_size, config)
-        self.state: LearnerState = self.rule.initial_state(rng)
+        self.compiled = compiled_update(observation_size, action_size, config)
+        self.state: LearnerState = self.compiled.initial_state(rng)
+        self.set_step_sizes(config.lr_actor, config.lr_critic)
+
+    def set_step_sizes(self, actor: float, critic: float) -> None:
+        """Sets Adam's step sizes of the next updates; nothing is recompiled."""
+        self._step_sizes = tf.constant([actor, critic], tf.float32)
 
     def update(self, rows: NDArray[np.float32]) -> Any:
         """Learns from a batch, as `ReplayBuffer.sample` gives it; returns `UpdateMetrics` as a tensor of shape (3,)."""
-        self.state, metrics = self.rule.update(self.state, rows)
+        self.state, metrics = self.compiled.update(self.state, rows, self._step_sizes)
         return metrics
 
     def evaluate_grid(
         self, states: NDArray[np.float32], action_line: NDArray[np.float32], action_dimension: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Q along the action line, dQ/da at the policy's action and the policy's action; see `update`."""
-        values = self.rule.evaluate_grid(self.state, states, action_line, action_dimension).numpy()
-        q, gradient, policy = np.split(values, [len(action_line), values.shape[1] - self.rule.action_size], axis=1)
+        values = self.compiled.evaluate_grid(self.state, states, action_line, action_dimension).numpy()
+        q, gradient, policy = np.split(values, [len(action_line), values.shape[1] - self.compiled.action_size], axis=1)
         return q, gradient, policy
 
     @property
     def parts(self) -> LearnerParts:
         """The state as arrays: views, valid until the next update."""
-        return self.rule.unpack(LearnerState(*(np.asarray(vector) for vector in self.state)))
+        return self.compiled.unpack(LearnerState(*(np.asarray(vector) for vector in self.state)))
 
     def actor_weights(self) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
         """The actor's weights and its batch-norm statistics, as views in Keras' order."""
-        floats = np.asarray(self.state.floats)
-        return self.rule.actor_views(floats)
+        return self.compiled.actor_views(np.asarray(self.state.floats))
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """The state as arrays, copied."""
+        return {name: vector.numpy() for name, vector in self.state._asdict().items()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restores what `state_dict` returned.
+
+        Raises:
+            ValueError: It is that of networks of other sizes.
+        """
+        for name, present in self.state._asdict().items():
+            if state[name].shape != present.shape:
+                raise ValueError(f"{name}: expected shape {present.shape}, received {state[name].shape}")
+        self.state = LearnerState(tf.constant(state["floats"]), tf.constant(state["integers"]))
 
     def networks(self) -> dict[str, keras.Model]:
         """New Keras models with the present weights: actor, critic, target_actor, target_critic."""
         parts = self.parts
         models: dict[str, keras.Model] = {}
         for prefix in ("", "target_"):
-            actor, critic = self.rule.make_networks(np.random.default_rng(0))
-            _assign(actor, getattr(parts, f"{prefix}actor"), parts.actor_statistics)
-            _assign(critic, getattr(parts, f"{prefix}critic"), parts.critic_statistics)
-            models |= {f"{prefix}actor": actor, f"{prefix}critic": critic}
+            actor, critic = self.compiled.make_networks(np.random.default_rng(0))
+            for name, model, part in (("actor", actor, parts.actor), ("critic", critic, parts.critics[0])):
+                _assign(model, part.target if prefix else part.weights, part.statistics)
+                models[f"{prefix}{name}"] = model
         return models
 
     def save_weights(self, folder: Path) -> None:
@@ -80,7 +101,7 @@ class Learner:
                 model.save_weights(temporary)
 
     def load_weights(self, folder: Path) -> None:
-        """Reads what `save_weights` wrote; the optimizers start anew.
+        """Reads what `save_weights` wrote; the optimizers start from scratch.
 
         Raises:
             FileNotFoundError: A file is missing.
@@ -95,12 +116,12 @@ class Learner:
                 model.load_weights(path)
             except (OSError, KeyError, ValueError) as error:
                 raise DamagedFileError(f"{path}: expected the weights of the configured {name} ({error})") from error
-        parts = self.rule.initial_parts(models["actor"], models["critic"])
-        self.state = self.rule.pack(
-            parts._replace(
-                target_actor=flat_weights(models["target_actor"]), target_critic=flat_weights(models["target_critic"])
-            )
+        parts = initial_parts(models["actor"], models["critic"])
+        targets = [flat_weights(models[name]) for name in ("target_actor", "target_critic")]
+        actor, critic = (
+            part._replace(target=target) for part, target in zip((parts.actor, *parts.critics), targets, strict=True)
         )
+        self.state = self.compiled.pack(LearnerParts(actor, (critic,)))
 
 
 def _most_bytes(model: keras.Model) -> int:

@@ -1,13 +1,18 @@
-"""The actor and the critic as Keras functional models; they see and give values scaled to [-1, 1]."""
+"""The actor and the critic, as Keras models and as pure functions; inputs and outputs are scaled to [-1, 1]."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ddpg.config import AgentConfig
-from ddpg.numerics.backend import keras
+from ddpg.numerics.backend import keras, tf
+from ddpg.numerics.dense import with_own_products
 
 
 class _Layers:
-    """Layers of one network, their random seeds drawn from one generator."""
+    """Makes the layers of one network, with seeds drawn from one generator."""
 
     def __init__(self, rng: np.random.Generator, relu_alpha: float, l2: float, dropout: float) -> None:
         self.rng = rng
@@ -61,3 +66,38 @@ def make_critic(observation_size: int, action_size: int, config: AgentConfig, rn
         x = keras.layers.BatchNormalization(momentum=config.bn_momentum_critic, name="sum_norm")(x)
     q_values = make.dense(1, name="q_values")(x)
     return keras.Model([states, actions], q_values, name="critic")
+
+
+class PureNetwork:
+    """A Keras model as a function of one vector of weights.
+
+    Args:
+        model: Its architecture is used, its weights are not.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = with_own_products(model)
+        self.shapes = [variable.shape for variable in model.trainable_variables]
+
+    def __call__(
+        self, weights: Any, statistics: Sequence[Any], *inputs: Any, training: bool
+    ) -> tuple[Any, Sequence[Any], Any]:
+        """Computes the outputs, the new statistics, and the sum of the weights' penalties.
+
+        Args:
+            weights: Shape (number of weights,).
+            statistics: Batch-norm means and variances and dropout seeds, in Keras' order.
+            *inputs: Shape (n, size) each.
+            training: Normalise by the batch's own moments, and drop units.
+        """
+        # tf.split, not slices: its gradient is one concatenation instead of a padded vector per variable.
+        parts = tf.split(weights, [math.prod(shape) for shape in self.shapes])
+        tensors = [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        outputs, statistics, penalties = self.model.stateless_call(
+            tensors, statistics, inputs[0] if len(inputs) == 1 else list(inputs), training=training, return_losses=True
+        )
+        return outputs, statistics, tf.add_n(penalties)
+
+    def predict(self, weights: Any, statistics: Sequence[Any], *inputs: Any) -> Any:
+        """Computes the outputs alone, with batch norm's running statistics and without dropout."""
+        return self(weights, statistics, *inputs, training=False)[0]

@@ -1,5 +1,6 @@
 """Exploration noise that is correlated in time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,3 +36,12 @@ class OrnsteinUhlenbeckNoise:
         """The next value, shape (size,)."""
         self.state = self.state + self.theta * (self.mu - self.state) + self.sigma * self.rng.standard_normal(self.size)
         return self.state
+
+    def state_dict(self) -> dict[str, Any]:
+        """The process's value and its random generator's state."""
+        return {"value": self.state, "generator": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned."""
+        self.state = state["value"]
+        self.rng.bit_generator.state = state["generator"]

@@ -1,6 +1,7 @@
 """Experience: transitions in preallocated rows, and statistics of their rewards."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -100,3 +101,25 @@ class ReplayBuffer:
         if normalization != "none":
             rows[:, self._reward_column] /= self.reward_std
         return rows
+
+    def state_dict(self) -> dict[str, Any]:
+        """The transitions, as a view, and the reward statistics."""
+        return {
+            "rows": self.rows[: len(self)],
+            "n_added": self.n_added,
+            "reward_mean": self.reward_mean,
+            "reward_squares": self._reward_squares,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned.
+
+        Raises:
+            ValueError: It is that of a buffer of another width or capacity.
+        """
+        rows = state["rows"]
+        if rows.shape[1:] != self.rows.shape[1:] or len(rows) > self.capacity:
+            raise ValueError(f"rows: expected shape {self.rows.shape}, received {rows.shape}")
+        self.rows[: len(rows)] = rows
+        self.n_added = state["n_added"]
+        self.reward_mean, self._reward_squares = state["reward_mean"], state["reward_squares"]

@@ -118,6 +118,22 @@ def _made_again(env: Environment) -> Environment:
     return gymnasium.make(env.spec, **options)
 
 
+def random_state(env: Environment) -> dict[str, Any] | None:
+    """The state of an environment's own random generator; `None` if it has none, or not yet."""
+    generator = getattr(_unwrapped(env), "np_random", None)
+    return dict(generator.bit_generator.state) if isinstance(generator, np.random.Generator) else None
+
+
+def set_random_state(env: Environment, state: Mapping[str, Any] | None) -> None:
+    """Restores what `random_state` returned."""
+    if state is not None:
+        _unwrapped(env).np_random.bit_generator.state = state
+
+
+def _unwrapped(env: Environment) -> Environment:
+    return getattr(env, "unwrapped", env)
+
+
 def flat_observation(observation: Any) -> NDArray[np.float32]:
     """An observation of any shape as a vector of its own: an environment may go on to change its array."""
     return np.array(observation, np.float32).ravel()

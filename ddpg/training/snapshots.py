@@ -1,6 +1,7 @@
 """Snapshots: what the critic thinks of a plane of states, and what the actor does there."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,8 +9,8 @@ from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import GridConfig
 from ddpg.history import GridAxes, Snapshot
 
-if TYPE_CHECKING:
-    from ddpg.algorithm.learner import Learner
+EvaluateGrid = Callable[[Any, Any, int], tuple[Any, Any, Any]]
+"""`Learner.evaluate_grid`; the learner itself needs TensorFlow, and whoever only checks a grid does not."""
 
 
 class StateGrid:
@@ -47,9 +48,9 @@ class StateGrid:
         self._states = observations.scale(states.reshape(-1, size))
         self._action_line = np.linspace(-1, 1, config.n_actions, dtype=np.float32)
 
-    def snapshot(self, learner: "Learner", step: int, episode: int) -> Snapshot:
+    def snapshot(self, evaluate: EvaluateGrid, step: int, episode: int) -> Snapshot:
         """The networks on the grid, now."""
-        q, gradient, policy = learner.evaluate_grid(self._states, self._action_line, self.axes.action_dimension)
+        q, gradient, policy = evaluate(self._states, self._action_line, self.axes.action_dimension)
         return Snapshot(
             step=step,
             episode=episode,

@@ -43,7 +43,6 @@ def train_seed(task: SeedTask, send: Send) -> None:
     `TrainingHistory` without episodes whose one snapshot is the newest; and text that is for the reader.
     """
     from ddpg.environments.interface import make
-    from ddpg.training.trainer import continue_training, train
 
     params = task.params
     with make(params.environment.id, params.environment.kwargs) as env:
@@ -52,7 +51,7 @@ def train_seed(task: SeedTask, send: Send) -> None:
         for record in agent.records:
             send((record._asdict(), _networks(agent.history, record)))
         # A mapping: to unpickle a record, the parent would have to load TensorFlow.
-        for record in train(agent, params.train) if agent.progress is None else continue_training(agent):
+        for record in agent.trainer.train(params.train) if agent.progress is None else agent.trainer.resume():
             send((record._asdict(), _networks(agent.history, record)))
             if checkpoints.are_due_after(record.episode):
                 checkpoints.save()

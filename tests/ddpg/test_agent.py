@@ -120,7 +120,7 @@ def test_a_saved_agent_returns(tmp_path):
     assert final.config == agent.config
     np.testing.assert_array_equal(final.policy(observations), agent.policy(observations))
     np.testing.assert_array_equal(Policy.load(tmp_path / "final")(observations), agent.policy(observations))
-    agent.learner.state, agent._policy = agent.best.state, None
+    agent.learner.load_state_dict(agent.best.learner)
     best = DDPG.load(tmp_path / "best", Counter())
     np.testing.assert_array_equal(best.policy(observations), agent.policy(observations))
     assert not list(tmp_path.rglob("*.pkl"))

@@ -77,7 +77,7 @@ def test_load_names_the_missing_or_damaged_file(tmp_path):
 def test_metrics_of_learners_that_share_a_rule_are_their_own():
     rows = np.random.default_rng(0).normal(size=(8, 7)).astype(np.float32)
     first, second = learner(seed=1), learner(seed=2)
-    assert first.rule is second.rule
+    assert first.compiled is second.compiled
     alone = learner(seed=1).update(rows).numpy()
     second.update(rows)
     np.testing.assert_array_equal(first.update(rows), alone)

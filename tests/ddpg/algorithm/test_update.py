@@ -3,14 +3,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ddpg.algorithm.compiled import CompiledUpdate
 from ddpg.algorithm.replay_buffer import Transition, row_width
 from ddpg.algorithm.update import (
     AdamState,
-    LearnerState,
+    LearnerParts,
+    StepSizes,
     adam,
-    make_update_rule,
+    evaluate_grid,
     soft_update,
     temporal_difference_target,
+    update,
 )
 from ddpg.config import AgentConfig
 
@@ -29,26 +32,27 @@ SMALL = AgentConfig(
 OBSERVATION_SIZE, ACTION_SIZE = 3, 2
 
 
-def small_rule(**changes):
-    return make_update_rule(OBSERVATION_SIZE, ACTION_SIZE, SMALL.model_copy(update=changes))
+def made(n_critics=1, **changes):
+    """A configuration, its networks and new parts with this many different critics."""
+    config = SMALL.model_copy(update=changes)
+    compiled = CompiledUpdate(OBSERVATION_SIZE, ACTION_SIZE, config)
+    states = [compiled.initial_state(np.random.default_rng(1 + i)) for i in range(n_critics)]
+    parts = [compiled.unpack(type(state)(*(vector.numpy() for vector in state))) for state in states]
+    return config, compiled.networks, LearnerParts(parts[0].actor, tuple(part.critics[0] for part in parts))
 
 
 def batch(seed=0, n=16):
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(n, row_width(OBSERVATION_SIZE, ACTION_SIZE))).astype(np.float32)
     rows[:, -1] = rng.integers(2, size=n)
-    return rows
+    return Transition.from_rows(rows, OBSERVATION_SIZE, ACTION_SIZE)
 
 
-def arrays(rule, state):
-    return rule.unpack(LearnerState(*(vector.numpy() for vector in state)))
-
-
-def after(rule, rows, n=1):
-    state = rule.initial_state(np.random.default_rng(1))
-    for _ in range(n):
-        state, metrics = rule.update(state, rows)
-    return arrays(rule, state), metrics.numpy()
+def once(config, networks, parts, **options):
+    tensors = tf.nest.map_structure(tf.constant, (parts, batch()))
+    options = {name: tf.constant(value) if name != "moves_actor" else value for name, value in options.items()}
+    new, report = update(networks, *tensors, StepSizes(config.lr_actor, config.lr_critic), config, **options)
+    return tf.nest.map_structure(np.asarray, new), type(report)(*map(np.asarray, report))
 
 
 @pytest.mark.parametrize(("tau", "expected"), [(0, [1, 2]), (0.25, [1.5, 1]), (1, [3, -2])])
@@ -74,57 +78,35 @@ def test_adam_steps_as_keras_does():
     assert int(state.step) == 20
 
 
-def test_pack_and_unpack_are_inverse():
-    rule = small_rule(dropout_critic=0.5)
-    state = rule.initial_state(np.random.default_rng(1))
-    again = rule.pack(arrays(rule, state))
-    for vector, expected in zip(again, state, strict=True):
-        np.testing.assert_array_equal(vector, expected)
-
-
-def test_targets_start_equal_to_their_networks():
-    parts = arrays(small_rule(), small_rule().initial_state(np.random.default_rng(4)))
-    np.testing.assert_array_equal(parts.target_actor, parts.actor)
-    np.testing.assert_array_equal(parts.target_critic, parts.critic)
-
-
 @pytest.mark.slow
-def test_a_rate_of_zero_leaves_weights():
-    rule = small_rule(lr_actor=0.0, lr_critic=0.0)
-    before = arrays(rule, rule.initial_state(np.random.default_rng(1)))
-    now, _ = after(rule, batch())
-    for name in ("actor", "critic", "target_actor", "target_critic"):
-        np.testing.assert_allclose(getattr(now, name), getattr(before, name), rtol=1e-6)
+def test_a_step_size_of_zero_leaves_weights():
+    config, networks, parts = made(lr_actor=0.0, lr_critic=0.0)
+    now, _ = once(config, networks, parts)
+    for before, after in zip((parts.actor, *parts.critics), (now.actor, *now.critics), strict=True):
+        np.testing.assert_array_equal(after.weights, before.weights)
+        np.testing.assert_allclose(after.target, before.target, rtol=1e-6)
 
 
 @pytest.mark.slow
 def test_a_target_with_tau_one_is_its_network():
-    now, _ = after(small_rule(tau_actor=1.0, tau_critic=1.0), batch(), n=2)
-    np.testing.assert_array_equal(now.target_actor, now.actor)
-    np.testing.assert_array_equal(now.target_critic, now.critic)
+    now, _ = once(*made(tau_actor=1.0, tau_critic=1.0))
+    np.testing.assert_array_equal(now.actor.target, now.actor.weights)
+    np.testing.assert_array_equal(now.critics[0].target, now.critics[0].weights)
 
 
 @pytest.mark.slow
-def test_dropout_draws_anew_at_each_update():
-    rule = small_rule(dropout_critic=0.5, lr_actor=0.0, lr_critic=0.0)
-    state = rule.initial_state(np.random.default_rng(1))
-    state, first = rule.update(state, batch())
-    _, second = rule.update(state, batch())
-    assert abs(first[0] - second[0]) > 1e-3
+def test_each_update_drops_other_units():
+    config, networks, parts = made(dropout_critic=0.5, lr_actor=0.0, lr_critic=0.0)
+    parts, first = once(config, networks, parts)
+    _, second = once(config, networks, parts)
+    assert abs(first.critic_loss - second.critic_loss) > 1e-3
 
 
 class PlainUpdate:
     """The same update in NumPy, double precision, gradients by central differences: slow, and easy to check."""
 
-    def __init__(self, config, parts):
+    def __init__(self, config):
         self.config = config
-        self.parts = parts._replace(
-            **{
-                name: getattr(parts, name).astype(float)
-                for name in ("actor", "critic", "target_actor", "target_critic")
-            },
-            critic_statistics=[part.astype(float) for part in parts.critic_statistics],
-        )
 
     def actor(self, weights, observation):
         take = Weights(weights)
@@ -156,49 +138,55 @@ class PlainUpdate:
         kernel, bias = take(x.shape[1], units), take(units)
         return leaky(x @ kernel + bias, alpha), penalty + np.sum(kernel**2)
 
-    def __call__(self, rows):
-        old, config = self.parts, self.config
-        b = Transition.from_rows(rows.astype(float), OBSERVATION_SIZE, ACTION_SIZE)
-        next_action, _ = self.actor(old.target_actor, b.next_observation)
-        next_q, _, _ = self.critic(old.target_critic, old.critic_statistics, b.next_observation, next_action)
-        target = b.reward + config.discount_factor * (1 - b.terminal) * next_q
-
-        def critic_loss(weights):
-            q, penalty, _ = self.critic(weights, None, b.observation, b.action, training=True)
-            return np.mean((target - q) ** 2) + penalty
-
-        q, _, moments = self.critic(old.critic, None, b.observation, b.action, training=True)
-        momentum = config.bn_momentum_critic
-        statistics = [
-            momentum * running + (1 - momentum) * now
-            for running, now in zip(old.critic_statistics, moments, strict=True)
+    def __call__(self, parts, importance=1.0, target_noise=0.0, moves_actor=True):
+        parts = tf.nest.map_structure(lambda part: np.asarray(part, float), parts)
+        config, b = self.config, Transition(*(column.astype(float) for column in batch()))
+        next_action, _ = self.actor(parts.actor.target, b.next_observation)
+        next_action = np.clip(next_action + target_noise, -1, 1)
+        values = [
+            self.critic(each.target, each.statistics, b.next_observation, next_action)[0] for each in parts.critics
         ]
-        critic = self.adam(old.critic, critic_loss, config.lr_critic)
+        target = b.reward + config.discount_factor * (1 - b.terminal) * np.minimum.reduce(values)
+        moved = [self.critic_step(each, b, target, importance) for each in parts.critics]
+        critics, losses, qs = zip(*moved, strict=True)
+        actor, actor_loss = parts.actor, np.nan
+        if moves_actor:
+            actor, actor_loss = self.actor_step(actor, critics[0], b)
+            critics = [self.with_target(each, config.tau_critic) for each in critics]
+        return LearnerParts(actor, tuple(critics)), (np.mean(losses), actor_loss, qs[0].mean(), target - qs[0])
 
-        def dq_da(action):
-            q_of = lambda a: self.critic(critic, statistics, b.observation, a)[0]  # noqa: E731
-            return np.stack(
-                [(q_of(action + step) - q_of(action - step))[:, 0] / 2e-6 for step in 1e-6 * np.eye(ACTION_SIZE)],
-                axis=1,
-            )
+    def critic_step(self, critic, b, target, importance):
+        def loss(weights):
+            q, penalty, _ = self.critic(weights, None, b.observation, b.action, training=True)
+            return np.mean(importance * (target - q) ** 2) + penalty
 
-        fixed = dq_da(b.action)
+        q, _, moments = self.critic(critic.weights, None, b.observation, b.action, training=True)
+        momentum = self.config.bn_momentum_critic
+        statistics = [
+            momentum * running + (1 - momentum) * now for running, now in zip(critic.statistics, moments, strict=True)
+        ]
+        weights = self.adam(critic.weights, loss, self.config.lr_critic)
+        return critic._replace(weights=weights, statistics=statistics), loss(critic.weights), q
 
-        def actor_loss(weights):
+    def actor_step(self, actor, critic, b):
+        def q_of(action):
+            return self.critic(critic.weights, critic.statistics, b.observation, action)[0]
+
+        steps = 1e-6 * np.eye(ACTION_SIZE)
+        slopes = [(q_of(b.action + step) - q_of(b.action - step))[:, 0] / 2e-6 for step in steps]
+
+        def loss(weights):
             action, penalty = self.actor(weights, b.observation)
-            if config.actor_gradient == "replay":
-                return -np.mean(np.sum(fixed * action, axis=1)) + penalty
-            return -np.mean(self.critic(critic, statistics, b.observation, action)[0]) + penalty
+            if self.config.actor_gradient == "replay":
+                return -np.mean(np.sum(np.stack(slopes, axis=1) * action, axis=1)) + penalty
+            return -np.mean(q_of(action)) + penalty
 
-        actor = self.adam(old.actor, actor_loss, config.lr_actor)
-        self.metrics = critic_loss(old.critic), actor_loss(old.actor), q.mean()
-        return old._replace(
-            actor=actor,
-            critic=critic,
-            critic_statistics=statistics,
-            target_actor=config.tau_actor * actor + (1 - config.tau_actor) * old.target_actor,
-            target_critic=config.tau_critic * critic + (1 - config.tau_critic) * old.target_critic,
-        )
+        moved = actor._replace(weights=self.adam(actor.weights, loss, self.config.lr_actor))
+        return self.with_target(moved, self.config.tau_actor), loss(actor.weights)
+
+    @staticmethod
+    def with_target(network, tau):
+        return network._replace(target=tau * network.weights + (1 - tau) * network.target)
 
     @staticmethod
     def adam(weights, loss, rate):
@@ -226,49 +214,63 @@ def leaky(x, alpha):
     return np.where(x > 0, x, alpha * x)
 
 
-@pytest.mark.parametrize("actor_gradient", ["policy", "replay"])
-def test_one_update_is_that_of_plain_numpy(actor_gradient):
-    rule = small_rule(actor_gradient=actor_gradient)
-    plain = PlainUpdate(rule.config, arrays(rule, rule.initial_state(np.random.default_rng(1))))
-    expected = plain(batch())
-    received, metrics = after(rule, batch())
-    for name in ("actor", "critic", "target_actor", "target_critic"):
-        np.testing.assert_allclose(getattr(received, name), getattr(expected, name), atol=1e-5, err_msg=name)
-    np.testing.assert_allclose(np.stack(received.critic_statistics), np.stack(expected.critic_statistics), atol=1e-5)
-    np.testing.assert_allclose(metrics, plain.metrics, rtol=1e-4, atol=1e-5)
+NOISE = np.random.default_rng(5).normal(size=(16, ACTION_SIZE)).astype(np.float32)
+IMPORTANCE = np.random.default_rng(6).uniform(0.1, 1, (16, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("n_critics", "settings", "options"),
+    [
+        (1, {}, {}),
+        (1, {"actor_gradient": "replay"}, {}),
+        (2, {}, {"target_noise": NOISE}),
+        (2, {}, {"moves_actor": False}),
+        (1, {}, {"importance": IMPORTANCE}),
+    ],
+    ids=["DDPG", "replay gradient", "TD3, moving the actor", "TD3, moving the critics alone", "importance weights"],
+)
+def test_one_update_is_that_of_plain_numpy(n_critics, settings, options):
+    config, networks, parts = made(n_critics, **settings)
+    expected, expected_report = PlainUpdate(config)(parts, **options)
+    received, report = once(config, networks, parts, **options)
+    for now, then in zip((received.actor, *received.critics), (expected.actor, *expected.critics), strict=True):
+        np.testing.assert_allclose(now.weights, then.weights, atol=1e-5)
+        np.testing.assert_allclose(now.target, then.target, atol=1e-5)
+        for statistic, plain in zip(now.statistics, then.statistics, strict=True):
+            np.testing.assert_allclose(statistic, plain, atol=1e-5)
+    for name, value, plain in zip(report._fields, report, expected_report, strict=True):
+        np.testing.assert_allclose(value, plain, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.slow
 def test_running_statistics_of_the_actor_follow_its_hidden_layers():
-    rule = small_rule(bn_momentum_actor=0.75)
-    before = arrays(rule, rule.initial_state(np.random.default_rng(1)))
-    now, _ = after(rule, batch())
-    take = Weights(before.actor)
+    config, networks, parts = made(bn_momentum_actor=0.75)
+    now, _ = once(config, networks, parts)
+    take = Weights(parts.actor.weights)
     kernel, bias = take(OBSERVATION_SIZE, 4), take(4)
-    hidden = leaky(Transition.from_rows(batch(), OBSERVATION_SIZE, ACTION_SIZE).observation @ kernel + bias, 0.1)
-    mean, variance, *_ = now.actor_statistics
+    hidden = leaky(batch().observation @ kernel + bias, 0.1)
+    mean, variance, *_ = now.actor.statistics
     np.testing.assert_allclose(mean, 0.25 * hidden.mean(0), atol=1e-5)
     np.testing.assert_allclose(variance, 0.75 + 0.25 * hidden.var(0), atol=1e-5)
 
 
 def test_grid_values_are_those_of_the_networks():
-    rule = small_rule()
-    state = rule.update(rule.initial_state(np.random.default_rng(1)), batch())[0]
-    parts = arrays(rule, state)
-    plain = PlainUpdate(rule.config, parts)
+    config, networks, parts = made()
+    parts, _ = once(config, networks, parts)
+    plain = PlainUpdate(config)
     states = np.random.default_rng(2).uniform(-1, 1, (6, OBSERVATION_SIZE)).astype(np.float32)
     line = np.linspace(-1, 1, 5, dtype=np.float32)
-    values = rule.evaluate_grid(state, states, line, 1).numpy()
+    values = evaluate_grid(networks, tf.nest.map_structure(tf.constant, parts), tf.constant(states), line, 1).numpy()
     q, gradient, action = np.split(values, [5, 7], axis=1)
 
-    policy, _ = plain.actor(parts.actor, states)
+    policy, _ = plain.actor(parts.actor.weights, states)
     np.testing.assert_allclose(action, policy, atol=1e-5)
+
+    def q_of(actions):
+        return plain.critic(parts.critics[0].weights, parts.critics[0].statistics, states, actions)[0]
+
     for k, value in enumerate(line):
-        actions = np.column_stack([policy[:, 0], np.full(6, value)])
-        expected = plain.critic(parts.critic, parts.critic_statistics, states, actions)[0]
-        np.testing.assert_allclose(q[:, k : k + 1], expected, atol=1e-5)
+        np.testing.assert_allclose(q[:, k : k + 1], q_of(np.column_stack([policy[:, 0], np.full(6, value)])), atol=1e-5)
     for d, step in enumerate(1e-5 * np.eye(ACTION_SIZE)):
-        ahead, behind = (
-            plain.critic(parts.critic, parts.critic_statistics, states, policy + s * step)[0] for s in (1, -1)
-        )
-        np.testing.assert_allclose(gradient[:, d : d + 1], (ahead - behind) / 2e-5, atol=1e-4)
+        slope = (q_of(policy + step) - q_of(policy - step)) / 2e-5
+        np.testing.assert_allclose(gradient[:, d : d + 1], slope, atol=1e-4)

@@ -13,7 +13,6 @@ import pytest
 from ddpg import DDPG, AgentConfig, GridConfig, TrainingConfig
 from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.training.checkpoint import CheckpointError, CheckpointWarning
-from ddpg.training.trainer import continue_training, train
 from tests.probes import Counter
 
 SMALL = AgentConfig(
@@ -60,7 +59,7 @@ def results(agent, folder):
 def interrupted(folder, after, plan=PLAN, env=None, **changes):
     """An agent that saved after these episodes, and whose training went a bit further before it was lost."""
     agent = DDPG(env or Counter(), SMALL.model_copy(update=changes), seed=1)
-    for record in train(agent, plan):
+    for record in agent.trainer.train(plan):
         if record.episode in after:
             agent.save_checkpoint(folder)
         if record.episode == max(after) + 1:
@@ -97,11 +96,11 @@ def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path
     env_changes, agent_changes, plan_changes = CASES[case]
     plan = PLAN.model_copy(update=plan_changes)
     whole = DDPG(Counter(**env_changes), SMALL.model_copy(update=agent_changes), seed=1)
-    list(train(whole, plan))
+    list(whole.trainer.train(plan))
     interrupted(tmp_path / "checkpoints", (2, 4), plan, Counter(**env_changes), **agent_changes)
     resumed = DDPG.resume(tmp_path / "checkpoints", Counter(**env_changes))
     assert len(resumed.records) == 4
-    list(continue_training(resumed))
+    list(resumed.trainer.resume())
     assert whole.n_updates == resumed.n_updates > 0
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
 
@@ -110,12 +109,12 @@ def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path
 def test_the_environments_own_generators_go_on(tmp_path, after):
     """The first update is in the second episode, and so the first validation."""
     whole = DDPG(Forgetful(), SMALL, seed=1)
-    list(train(whole, PLAN))
+    list(whole.trainer.train(PLAN))
     interrupted(tmp_path / "checkpoints", (after,), env=Forgetful())
     env = Forgetful()
     env.reset()
     resumed = DDPG.resume(tmp_path / "checkpoints", env)
-    list(continue_training(resumed))
+    list(resumed.trainer.resume())
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
 
 
@@ -162,14 +161,14 @@ def test_an_interrupted_episode_is_made_again_in_the_same_process():
 @pytest.mark.parametrize("interrupted_by", ["test", "validate"])
 def test_an_episode_whose_test_or_validation_was_interrupted_is_made_again(monkeypatch, interrupted_by):
     agent = DDPG(Counter(terminates=True, prize=10.0), SMALL.model_copy(update={"learning_starts": 2}), seed=1)
-    whole, best = getattr(agent, interrupted_by), []
+    whole, best = getattr(agent.trainer, interrupted_by), []
 
     def stop(*args):
         monkeypatch.undo()
         whole(*args)
         raise StoppedError
 
-    monkeypatch.setattr(agent, interrupted_by, stop)
+    monkeypatch.setattr(agent.trainer, interrupted_by, stop)
     with pytest.raises(StoppedError):
         agent.train_n_episodes(3, gen_q_a_frames_every_n_steps=2, grid=GridConfig(n_cells=2, n_actions=2))
     history = agent.continue_training(
@@ -180,7 +179,7 @@ def test_an_episode_whose_test_or_validation_was_interrupted_is_made_again(monke
     assert [record.agent_steps for record in agent.records] == [6, 12, 18]
     assert [episode.episode for episode in history.training_episodes] == [1, 2, 3]
     assert [episode.episode for episode in history.test_episodes] == [1, 2, 3]
-    assert agent.n_successes == 3
+    assert agent.trainer.n_successes == 3
     assert [snapshot.step for snapshot in history.snapshots] == list(range(2, 19, 2))
     assert best == [1, 1]
 
@@ -195,7 +194,7 @@ def test_within_an_episode_nothing_is_saved(tmp_path):
 def test_a_folder_keeps_two_states_and_each_piece_of_history_once(tmp_path):
     agent = DDPG(Counter(), SMALL, seed=1)
     written = {}
-    for _ in train(agent, TrainingConfig(n_episodes=6)):
+    for _ in agent.trainer.train(TrainingConfig(n_episodes=6)):
         agent.save_checkpoint(tmp_path)
         for name, content in contents(tmp_path).items():
             assert written.setdefault(name, content) == content
@@ -207,10 +206,10 @@ def test_a_folder_keeps_two_states_and_each_piece_of_history_once(tmp_path):
 
 def test_a_second_training_of_a_resumed_agent_counts_on(tmp_path):
     agent = interrupted(tmp_path, (6,))
-    list(train(agent, PLAN))
+    list(agent.trainer.train(PLAN))
     resumed = DDPG.resume(tmp_path, Counter())
-    assert list(continue_training(resumed)) == []
-    list(train(resumed, PLAN))
+    assert list(resumed.trainer.resume()) == []
+    list(resumed.trainer.train(PLAN))
     assert results(resumed, tmp_path / "resumed") == results(agent, tmp_path / "whole")
 
 
@@ -218,7 +217,7 @@ def test_a_second_training_of_a_resumed_agent_counts_on(tmp_path):
 @pytest.mark.parametrize("kind", ["state", "history"])
 def test_a_damaged_file_is_named_and_the_older_checkpoint_used(tmp_path, kind, harm):
     agent = interrupted(tmp_path, (2, 4))
-    newest = agent.written
+    newest = agent._checkpoints
     name = newest.state if kind == "state" else f"history-{newest.segments[-1]}"
     harm(tmp_path / f"{name}.checkpoint")
     if (tmp_path / f"{newest.state}.checkpoint").exists():
@@ -249,7 +248,7 @@ def test_a_save_that_fails_leaves_the_folder_as_it_was(tmp_path, monkeypatch, wr
     agent = interrupted(tmp_path, (2,))
     if not wrote_them:
         agent = DDPG(Counter(), SMALL, seed=1)
-        list(itertools.islice(train(agent, PLAN), 2))
+        list(itertools.islice(agent.trainer.train(PLAN), 2))
     before = contents(tmp_path)
     # The segment, the folder, the state, the folder again.
     for n_succeed in range(4):
@@ -298,15 +297,15 @@ def test_a_checkpoint_of_another_environment_or_version_is_refused_by_name(tmp_p
             DDPG.resume(tmp_path, env)
     with pytest.raises(UnsuitableEnvironmentError):
         DDPG.resume(tmp_path, gym.make("CartPole-v1"))
-    monkeypatch.setattr("ddpg.training.checkpoint.FORMAT_VERSION", 2)
-    with pytest.warns(CheckpointWarning), pytest.raises(CheckpointError, match="format: expected 2, received 1"):
+    monkeypatch.setattr("ddpg.training.checkpoint.FORMAT_VERSION", 3)
+    with pytest.warns(CheckpointWarning), pytest.raises(CheckpointError, match="format: expected 3, received 2"):
         DDPG.resume(tmp_path, Counter())
 
 
 def test_another_trainings_checkpoints_are_replaced(tmp_path):
     interrupted(tmp_path, (2, 4))
     agent = DDPG(Counter(), SMALL, seed=2)
-    list(train(agent, PLAN))
+    list(agent.trainer.train(PLAN))
     agent.save_checkpoint(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     assert DDPG.resume(tmp_path, Counter()).seed == 2

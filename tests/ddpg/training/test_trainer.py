@@ -6,7 +6,6 @@ import pytest
 from ddpg.agent import DDPG
 from ddpg.algorithm.replay_buffer import Transition
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
-from ddpg.training.trainer import train
 from tests.probes import Counter, DelayedProbe, TargetProbe
 
 SMALL = AgentConfig(
@@ -28,7 +27,7 @@ def transitions(agent):
 
 
 def run(agent, **changes):
-    return list(train(agent, FEW.model_copy(update=changes)))
+    return list(agent.trainer.train(FEW.model_copy(update=changes)))
 
 
 def test_epsilon_is_lowered_before_each_episode_and_never_below_its_least():
@@ -129,7 +128,7 @@ def test_validation_starts_are_the_same_each_time_and_others_are_not():
     agent = small_agent()
     run(agent)
     # Three episodes made updates; before, the copies were the agent's environment.
-    seeds = [env.seeds[-3:] for env in agent._validation_envs]
+    seeds = [env.seeds[-3:] for env in agent.trainer._validation_envs]
     assert [len(set(own)) for own in seeds] == [1, 1]
     assert seeds[0][0] != seeds[1][0]
     assert len(set(agent.env.seeds)) == len(agent.env.seeds) == 8
@@ -144,14 +143,15 @@ def test_the_best_by_validation_is_kept_as_it_was():
         states.append(agent.learner.state.floats.numpy())
         return agent.history.test_episodes[-1:]
 
-    agent.validate = validate
-    kept = agent.keep_if_best
-    agent.keep_if_best = lambda score: kept(next(scores))
+    trainer = agent.trainer
+    trainer.validate = validate
+    kept = trainer.keep_if_best
+    trainer.keep_if_best = lambda score: kept(next(scores))
     records = run(agent)
     assert [record.is_best for record in records] == [False, True, True, False]
     assert (agent.best.score, agent.best.episode) == (9.0, 3)
-    np.testing.assert_array_equal(agent.best.state.floats, states[1])
-    assert not np.array_equal(agent.best.state.floats, agent.learner.state.floats)
+    np.testing.assert_array_equal(agent.best.learner["floats"], states[1])
+    assert not np.array_equal(agent.best.learner["floats"], agent.learner.state.floats)
 
 
 def test_without_validation_the_test_decides():
@@ -212,7 +212,7 @@ def policy_of_probe(probe, n_episodes, seed, **changes):
     random = TrainingConfig(
         n_episodes=n_episodes, n_random_episodes=n_episodes, n_validation_episodes=0, run_tests=False
     )
-    list(train(agent, random))
+    list(agent.trainer.train(random))
     return agent.policy
 
 

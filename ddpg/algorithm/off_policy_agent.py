@@ -1,0 +1,144 @@
+"""What acts, remembers and learns; it knows no environment and no episodes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ddpg.algorithm.learner import Learner
+from ddpg.algorithm.noise import OrnsteinUhlenbeckNoise
+from ddpg.algorithm.policy import Description, Policy
+from ddpg.algorithm.replay_buffer import ReplayBuffer
+from ddpg.algorithm.scaling import BoxScaler
+from ddpg.config import AgentConfig
+from ddpg.seeding import Stream, generator
+
+
+class OffPolicyAgent:
+    """An actor and a critic that learn from replayed transitions, with exploration noise.
+
+    Args:
+        observations: Scaling of the observations.
+        actions: Scaling of the actions.
+        config: The hyperparameters.
+        seed: Source of all randomness.
+    """
+
+    def __init__(self, observations: BoxScaler, actions: BoxScaler, config: AgentConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+        self.observations = observations
+        self.actions = actions
+        self.observation_size, self.action_size = observations.low.size, actions.low.size
+        self.learner = Learner(self.observation_size, self.action_size, config, generator(seed, Stream.NETWORKS))
+        self.replay_buffer = ReplayBuffer(config.replay_buffer_size, self.observation_size, self.action_size)
+        self.noise = OrnsteinUhlenbeckNoise(
+            self.action_size, config.ou_mu, config.ou_theta, config.ou_sigma, generator(seed, Stream.NOISE)
+        )
+        self.n_updates = 0
+        self._sampling = generator(seed, Stream.SAMPLING)
+        self._random_actions = generator(seed, Stream.RANDOM_ACTIONS)
+        self._policy: tuple[Any, Policy] | None = None
+
+    @property
+    def description(self) -> Description:
+        """Configuration and scaling, as they are saved."""
+        return Description(self.config, self.observations, self.actions)
+
+    @property
+    def policy(self) -> Policy:
+        """The present policy, without noise; learning replaces it, and does not change it."""
+        state = self.learner.state
+        if self._policy is None or self._policy[0] is not state:
+            self._policy = state, Policy(self.description, *self.learner.actor_weights())
+        return self._policy[1]
+
+    def act(self, observation: ArrayLike, eps: float = 0.0) -> NDArray[np.float32]:
+        """Chooses the action for an observation, both flat and in the environment's units.
+
+        Args:
+            observation: Shape (observation size,).
+            eps: Scale of the exploration noise; 0: no noise.
+
+        Returns:
+            Shape (action size,), within the action space.
+        """
+        return self.actions.unscale(self.scaled_action(np.asarray(observation, np.float32), eps))
+
+    def scaled_action(self, observation: NDArray[Any], eps: float = 0.0) -> NDArray[Any]:
+        """As `act`, in the networks' units, [-1, 1], which `observe` expects."""
+        scaled = self.policy.scaled(self.observations.scale(observation))
+        if eps:
+            # The scaled range [-1, 1] is 2 wide, and noise is a share of the full range.
+            scaled = np.minimum(np.maximum(scaled + 2 * eps * self.noise.sample(), -1), 1)  # faster than np.clip
+        return scaled
+
+    def random_action(self) -> NDArray[Any]:
+        """Draws a scaled action, uniform over the action space, shape (action size,)."""
+        return self._random_actions.uniform(-1, 1, self.action_size)
+
+    def observe(
+        self,
+        observation: NDArray[Any],
+        scaled_action: NDArray[Any],
+        reward: float,
+        next_observation: NDArray[Any],
+        terminated: bool,
+        truncated: bool,
+    ) -> None:
+        """Remembers one agent step.
+
+        Args:
+            observation: In the environment's units, shape (observation size,).
+            scaled_action: As `scaled_action` or `random_action` returned it.
+            reward: The reward.
+            next_observation: As `observation`.
+            terminated: The task ended.
+            truncated: A limit from outside the task ended the episode.
+        """
+        self.replay_buffer.add(
+            self.observations.scale(observation),
+            scaled_action,
+            reward,
+            self.observations.scale(next_observation),
+            terminated or (truncated and not self.config.bootstrap_on_truncation),
+        )
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether the replay buffer holds enough transitions."""
+        starts = self.config.learning_starts
+        return len(self.replay_buffer) > (self.config.replay_batch_size if starts is None else starts)
+
+    def learn(self) -> Any:
+        """Makes one update from a random batch; returns `UpdateMetrics` as a tensor of shape (3,)."""
+        rows = self.replay_buffer.sample(
+            self.config.replay_batch_size, self._sampling, self.config.reward_normalization
+        )
+        self.n_updates += 1
+        return self.learner.update(rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that acting and learning change: arrays and plain values in nested dictionaries."""
+        return {
+            "learner": self.learner.state_dict(),
+            "replay_buffer": self.replay_buffer.state_dict(),
+            "noise": self.noise.state_dict(),
+            "sampling": self._sampling.bit_generator.state,
+            "random_actions": self._random_actions.bit_generator.state,
+            "n_updates": self.n_updates,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` of an agent of the same configuration returned.
+
+        Raises:
+            ValueError: It is that of another agent.
+        """
+        self.learner.load_state_dict(state["learner"])
+        self.replay_buffer.load_state_dict(state["replay_buffer"])
+        self.noise.load_state_dict(state["noise"])
+        self._sampling.bit_generator.state = state["sampling"]
+        self._random_actions.bit_generator.state = state["random_actions"]
+        self.n_updates = state["n_updates"]
