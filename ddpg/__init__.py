@@ -1,4 +1,4 @@
-"""A DDPG agent that learns continuous control, with what it takes to watch and judge its learning."""
+"""A DDPG agent for continuous control, with tools to watch and evaluate its learning."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
-from ddpg.algorithm.policy import bounds_as_json, read_description, write_description
+from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface
@@ -119,22 +119,21 @@ class DDPG(OffPolicyAgent):
         Args:
             n_episodes: Training episodes.
             eps: Scale of the exploration noise before the first episode.
-            eps_decay: Lost before each episode; `None`: `eps / n_episodes`.
-            action_repeat: Environment steps for which an action is held.
-            run_tests: Follow each episode by a test without noise.
+            eps_decay: Decrease of epsilon before each episode; `None`: `eps / n_episodes`.
+            action_repeat: Environment steps for which an action is repeated.
+            run_tests: Run a test episode without noise after each episode.
             gen_q_a_frames_every_n_steps: Agent steps between snapshots for `create_animation`; 0: none.
             on_step: Called with the agent after each agent step of training.
             on_episode: Called with the agent and the `EpisodeRecord` after each episode.
-            on_best_training_score: Likewise, after an episode with a higher training return than all before.
-            on_best_test_score: Likewise, after an episode whose test has a higher return than all before.
+            on_best_training_score: As `on_episode`, after an episode with the highest training return so far.
+            on_best_test_score: As `on_episode`, after an episode with the highest test return so far.
             **settings: Any other field of `TrainingConfig`.
 
         Returns:
             The agent's history.
 
         Warns:
-            PortabilityWarning: Once in a process, where the agent was given a seed and its numbers depend on the
-                machine.
+            PortabilityWarning: Once per process, if a seed was given but results depend on the machine.
 
         Raises:
             pydantic.ValidationError: A setting is unknown or out of its range.
@@ -210,7 +209,7 @@ class DDPG(OffPolicyAgent):
 
         Args:
             folder: Where to.
-            best: Write the best checkpoint instead of the present networks; without one they are the same.
+            best: Write the best policy instead of the present networks, if there is one.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -222,12 +221,12 @@ class DDPG(OffPolicyAgent):
 
     @classmethod
     def load(cls, folder: str | Path, env: Environment, *, seed: int | None = None) -> "DDPG":
-        """An agent with the networks and configuration that `save` wrote; its buffer and history are empty.
+        """Loads the networks and configuration that `save` wrote; replay buffer and history are empty.
 
         Raises:
             FileNotFoundError: The folder holds no saved agent.
-            UnsuitableEnvironmentError: The environment's spaces are not those the agent was made for.
-            ValueError: The files are damaged or of another kind; the message names the file.
+            UnsuitableEnvironmentError: The environment's spaces differ from those that the agent was trained in.
+            DamagedFileError: A file is corrupt or of another kind; the message names it.
         """
         folder = Path(folder)
         saved = read_description(folder)
@@ -243,10 +242,10 @@ class DDPG(OffPolicyAgent):
         folder keeps this checkpoint and the one before; a save that is cut short by a crash leaves both as they were.
 
         Args:
-            path: A folder for the checkpoints of this training alone.
+            path: A folder that holds the checkpoints of this training only.
 
         Raises:
-            RuntimeError: An episode is under way.
+            RuntimeError: An episode is in progress.
             OSError: It cannot be written.
         """
         training = None if self.progress is None else _training_as_json(self.progress.config)
@@ -275,23 +274,23 @@ class DDPG(OffPolicyAgent):
     ) -> "DDPG":
         """The agent of the newest usable checkpoint in a folder; `continue_training` continues bit for bit.
 
-        Gymnasium's environments start each episode from its seed. One that keeps more than its `np_random` from one
-        episode to the next starts without it.
+        Gymnasium's environments start each episode from its seed. State that an environment carries from one episode to
+        the next, beyond its `np_random`, is not restored.
 
         Args:
             path: The folder that `save_checkpoint` wrote.
             env: An environment like the one that was trained in.
-            config: If given, what the checkpoint's hyperparameters must be.
-            seed: Likewise its seed.
-            training: Likewise how it was trained.
+            config: If given, the checkpoint must have these hyperparameters.
+            seed: If given, the checkpoint must have this seed.
+            training: If given, the checkpoint must be of such a training.
 
         Warns:
-            CheckpointWarning: A checkpoint is damaged or of another training; the message names it, and an older
-                one is tried.
+            CheckpointWarning: A checkpoint is corrupt or of another training; the message names it, and an older one is
+                tried.
 
         Raises:
             FileNotFoundError: The folder holds no checkpoint.
-            CheckpointError: It holds none that can be used; a `ValueError` that says why not, file by file.
+            CheckpointError: None can be used; a `ValueError` that says why, file by file.
             UnsuitableEnvironmentError: No agent can be trained in the environment.
         """
         interface.prepare(env)
@@ -317,14 +316,14 @@ class DDPG(OffPolicyAgent):
 
 
 def load_policy_model(folder: str | Path) -> keras.Model:
-    """A saved actor as a Keras model in the environment's units, for use without this library.
+    """Loads a saved actor as a Keras model in the environment's units, for use without this library.
 
     Returns:
         Maps observations (n, observation size) to actions (n, action size).
 
     Raises:
         FileNotFoundError: The folder holds no saved agent.
-        ValueError: The files are damaged or of another kind; the message names the file.
+        DamagedFileError: A file is corrupt or of another kind; the message names it.
     """
     folder = Path(folder)
     config, observations, actions = read_description(folder)

@@ -1,4 +1,4 @@
-"""Every setting of the agent, its training and its state grid: typed, bounded, with its meaning beside it."""
+"""All settings of the agent, its training and its state grid: typed, bounded and documented."""
 
 from typing import Annotated, Literal, Self
 
@@ -18,10 +18,10 @@ Limits = Annotated[tuple[StrictFinite, StrictFinite], Field(strict=False)]
 
 
 class Config(BaseModel):
-    """Immutable, hashable settings that refuse unknown names, wrong types and values out of range.
+    """Immutable, hashable settings; unknown names, wrong types and values out of range are rejected.
 
     Raises:
-        pydantic.ValidationError: A `ValueError` that lists every refused value, what was expected and received.
+        pydantic.ValidationError: A `ValueError` that lists every invalid value, what was expected and received.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
@@ -31,13 +31,13 @@ class AgentConfig(Config):
     """The agent's hyperparameters. Actions and bounded observations are scaled to [-1, 1] inside the agent."""
 
     discount_factor: Fraction = 0.999
-    """Weight of the next agent step's value against this step's reward."""
+    """γ, per agent step."""
 
     train_during_episode: bool = True
-    """Update after every agent step; otherwise make an episode's updates after its end."""
+    """Update after every agent step; otherwise after each episode, once per agent step it had."""
 
     replay_buffer_size: PositiveCount = 10_000
-    """Transitions kept; the oldest are overwritten."""
+    """Capacity in transitions; the oldest are overwritten."""
 
     replay_batch_size: PositiveCount = 1024
     """Transitions in one update."""
@@ -46,18 +46,18 @@ class AgentConfig(Config):
     """Learning starts when the buffer holds more transitions than this; `None`: than `replay_batch_size`."""
 
     successes_before_learning: Count = 0
-    """Learning, and lowering epsilon, wait until this many training episodes reached the goal; see
-    `EpisodeHistory.reached_goal`. Only for environments that have one."""
+    """Learning and the decay of epsilon start after this many training episodes that reached the goal; see
+    `EpisodeHistory.reached_goal`. Only for environments that have a goal."""
 
     reward_normalization: Literal["standardize", "scale", "none"] = "standardize"
-    """Rewards in a batch are divided by their running deviation; `standardize` subtracts the running mean first,
-    which acts as a price on time."""
+    """Rewards in a batch are divided by their running standard deviation; `standardize` subtracts the running mean
+    first, which acts as a cost of time."""
 
     bootstrap_on_truncation: bool = True
-    """A time limit is no end of the task: its last state keeps its value (Pardo et al., 2018, arXiv:1712.00378)."""
+    """A time limit does not end the task: bootstrap from its last state (Pardo et al., 2018, arXiv:1712.00378)."""
 
     actor_gradient: Literal["policy", "replay"] = "policy"
-    """Where dQ/da is taken: at the actor's own actions (Silver et al., 2014, eq. 9; Lillicrap et al., 2015, eq. 6),
+    """Where dQ/da is evaluated: at the actor's own actions (Silver et al., 2014, eq. 9; Lillicrap et al., 2015, eq. 6),
     or at the replayed actions, as Udacity's quadcopter code did."""
 
     lr_actor: NonNegative = 0.0001
@@ -67,25 +67,25 @@ class AgentConfig(Config):
     """Adam's step size for the critic."""
 
     tau_actor: PositiveFraction = 0.3
-    """Share of the actor's weights in each soft update of its target."""
+    """τ, the weight of the actor in each soft update of its target."""
 
     tau_critic: PositiveFraction = 0.1
-    """Share of the critic's weights in each soft update of its target."""
+    """τ, the weight of the critic in each soft update of its target."""
 
     hidden_layer_sizes_actor: LayerSizes = (16, 32, 16)
     """Units of the actor's hidden layers."""
 
     hidden_layer_sizes_critic: Annotated[tuple[LayerSizes, LayerSizes], Field(strict=False)] = ((16, 32), (16, 32))
-    """Units of the critic's observation path and of its action path, which are added at their ends."""
+    """Units of the critic's observation path and of its action path, whose outputs are added."""
 
     activation_fn_actor: Literal["tanh", "sigmoid"] = "tanh"
-    """Squashes the actor's output; sigmoid's (0, 1) is stretched to (-1, 1)."""
+    """Activation of the actor's output; sigmoid's (0, 1) is stretched to (-1, 1)."""
 
     relu_alpha_actor: Fraction = 0.01
-    """Slope of the actor's leaky ReLU for negative input."""
+    """Negative slope of the actor's leaky ReLU."""
 
     relu_alpha_critic: Fraction = 0.01
-    """Slope of the critic's leaky ReLU for negative input."""
+    """Negative slope of the critic's leaky ReLU."""
 
     l2_reg_actor: NonNegative = 0.01
     """L2 penalty on the actor's hidden kernels."""
@@ -94,25 +94,25 @@ class AgentConfig(Config):
     """L2 penalty on the critic's hidden kernels."""
 
     bn_momentum_actor: FractionBelowOne = 0.0
-    """Momentum of batch normalisation after each hidden layer of the actor; 0: none."""
+    """Momentum of batch normalisation after each hidden layer of the actor; 0: no batch normalisation."""
 
     bn_momentum_critic: FractionBelowOne = 0.7
-    """Momentum of batch normalisation before the critic's output; 0: none."""
+    """Momentum of batch normalisation before the critic's output; 0: no batch normalisation."""
 
     dropout_actor: FractionBelowOne = 0.0
-    """Share of each hidden layer's units dropped while the actor learns."""
+    """Dropout rate of the actor's hidden layers while it learns."""
 
     dropout_critic: FractionBelowOne = 0.0
-    """Share of each hidden layer's units dropped while the critic learns."""
+    """Dropout rate of the critic's hidden layers while it learns."""
 
     ou_mu: Finite = 0.0
-    """Mean to which the Ornstein-Uhlenbeck noise returns."""
+    """μ, the mean of the Ornstein-Uhlenbeck noise."""
 
     ou_theta: Fraction = 0.05
-    """Share of the distance to the mean that the noise returns per agent step."""
+    """θ, the rate at which the noise reverts to its mean, per agent step."""
 
     ou_sigma: NonNegative = 0.25
-    """Deviation of the noise's random part per agent step, as a share of the action's full range."""
+    """σ, the standard deviation of the noise's random part per agent step, as a fraction of the action range."""
 
     @model_validator(mode="after")
     def _paths_can_be_added(self) -> Self:
@@ -136,9 +136,9 @@ class AgentConfig(Config):
 
 
 class GridConfig(Config):
-    """The plane of states, and the line of actions, on which snapshots of the networks are taken.
+    """The plane of states and the line of actions on which snapshots of the networks are taken.
 
-    The other state dimensions stay at the reference state, the other action dimensions at the policy's action.
+    Other state dimensions are fixed at the reference state, other action dimensions at the policy's action.
     """
 
     x_dimension: Count = 0
@@ -151,19 +151,19 @@ class GridConfig(Config):
     """Action dimension over which Q is maximised."""
 
     n_cells: Annotated[int, Field(ge=2)] = 16
-    """States along each axis, both bounds included."""
+    """States along each axis, including both bounds."""
 
     n_actions: Annotated[int, Field(ge=2)] = 11
-    """Actions along the action's range, both bounds included."""
+    """Actions along the action's range, including both bounds."""
 
     x_limits: Limits | None = None
-    """Range of the horizontal axis in the environment's units; `None`: the space's bounds, or [-1, 1] without."""
+    """Range of the horizontal axis in the environment's units; `None`: the space's bounds, or [-1, 1] if unbounded."""
 
     y_limits: Limits | None = None
     """Range of the vertical axis, likewise."""
 
     reference_state: Annotated[tuple[StrictFinite, ...], Field(strict=False)] | None = None
-    """State whose other dimensions are held, in the environment's units; `None`: the middle of the bounds, else 0."""
+    """Values of the other dimensions, in the environment's units; `None`: the middle of the bounds, or 0."""
 
     @model_validator(mode="after")
     def _limits_ascend(self) -> Self:
@@ -183,30 +183,30 @@ class TrainingConfig(Config):
     """Training episodes."""
 
     eps: NonNegative = 1.0
-    """Scale of the exploration noise (epsilon) before the first episode; lowered by `eps_decay` before each."""
+    """Epsilon, the scale of the exploration noise, before the first episode; it is lowered before each one."""
 
     eps_decay: NonNegative | None = None
-    """Epsilon lost before each episode; `None`: `eps / n_episodes`, so that the last episode has none
-    unless `successes_before_learning` held it up."""
+    """Decrease of epsilon before each episode; `None`: `eps / n_episodes`, so that the last episode has no noise
+    unless `successes_before_learning` delayed the decay."""
 
     eps_min: NonNegative = 0.0
-    """Epsilon is never lowered below this."""
+    """Lower bound of epsilon."""
 
     action_repeat: PositiveCount = 1
     """Environment steps for which an action is held; their rewards are summed into one agent step's."""
 
     n_random_episodes: Count = 0
-    """First episodes whose actions are uniform over the action space."""
+    """Number of first episodes with actions drawn uniformly from the action space."""
 
     run_tests: bool = True
     """Follow each training episode by a test episode without noise or learning."""
 
     n_validation_episodes: Count = 20
-    """Fixed start states on which a changed policy is scored after each episode, to keep the best; 0: by its test, and
-    without tests the final policy is the best."""
+    """Episodes from fixed start states by which a changed policy is scored, to keep the best; 0: it is scored by the
+    test episode, and without tests the final policy is the best."""
 
     gen_q_a_frames_every_n_steps: Count = 0
-    """Agent steps between snapshots of the networks on the state grid, with one more at the end; 0: none."""
+    """Agent steps between snapshots of the networks on the state grid; the last is taken at the end. 0: none."""
 
     grid: GridConfig = GridConfig()
     """The state grid of the snapshots."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes: a file is complete or absent."""
 
 import os
 import uuid
@@ -8,27 +8,27 @@ from pathlib import Path
 
 
 class DamagedFileError(ValueError):
-    """A file does not hold what it should: the message names it, what was expected and what received."""
+    """A file is corrupt or of another kind; the message names it, what was expected and what was received."""
 
 
 def require_parent(path: Path) -> None:
-    """Refuses a path whose folder can be neither made nor written, before the work that would be lost.
+    """Checks that a file can be written at a path, before the work that would be lost otherwise.
 
     Raises:
-        OSError: It can not.
+        OSError: Its folder is not writable, or cannot be created.
     """
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise NotADirectoryError(f"{path}: expected a path in a folder, but {folder} is a file")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"{path}: expected a folder that may be written, received {folder}")
+        raise PermissionError(f"{path}: expected a writable folder, received {folder}")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds and vanishes when it fails.
+    """Yields a temporary path beside `path` that replaces it if the block succeeds, and is removed if it fails.
 
-    Its suffix is the same. An `OSError` of the block, such as of a full disk, names `path` if it names no file.
+    The suffix is the same. An `OSError` in the block that names no file, such as a full disk, is made to name `path`.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:

@@ -1,4 +1,4 @@
-"""Numbers that are none, noticed where they appear."""
+"""Checks for NaN and infinite values where they first appear."""
 
 from typing import Any
 
@@ -10,25 +10,25 @@ REWARD_LIMIT = float(np.finfo(np.float32).max)
 
 
 class NotFiniteError(ArithmeticError):
-    """An environment gave, or the networks became, NaN or infinity; the message names the quantity and the episode."""
+    """An environment returned, or the networks computed, NaN or infinity; the message names quantity and episode."""
 
 
 def require_observation(where: str, observation: NDArray[Any]) -> None:
-    """Checks what the environment shows.
+    """Checks an observation of the environment.
 
     Args:
         where: Names the episode.
         observation: Any shape.
 
     Raises:
-        NotFiniteError: It is not finite.
+        NotFiniteError: It holds NaN or infinity.
     """
     if not np.isfinite(observation).all():
         raise NotFiniteError(f"{where}: expected a finite observation from the environment, received {observation}")
 
 
 def require_reward(where: str, reward: float) -> None:
-    """Checks what the environment pays, summed over the steps for which an action was held; likewise."""
+    """Checks a reward, summed over the environment steps of an agent step; likewise."""
     if not abs(reward) <= REWARD_LIMIT:  # true for NaN
         raise NotFiniteError(
             f"{where}: expected a reward of at most {REWARD_LIMIT:.3g} from the environment, received {reward:g}"
@@ -36,10 +36,10 @@ def require_reward(where: str, reward: float) -> None:
 
 
 def require_network(where: str, quantity: str, values: NDArray[Any]) -> None:
-    """Checks what the networks hold or give.
+    """Checks weights, losses or actions of the networks.
 
     Raises:
-        NotFiniteError: They diverged.
+        NotFiniteError: They hold NaN or infinity: the networks diverged.
     """
     finite = np.isfinite(values)
     if not finite.all():

@@ -1,4 +1,4 @@
-"""What happened in training: episodes step by step, and snapshots of the networks; kept in one file of arrays."""
+"""What happened in training: episodes step by step, records and snapshots of the networks, and their files."""
 
 import io
 import zipfile
@@ -41,7 +41,7 @@ class EpisodeHistory:
     terminated: bool
     """The task ended."""
     truncated: bool
-    """A limit from outside the task, such as time, ended the episode."""
+    """A limit outside of the task, such as a time limit, ended the episode."""
 
     @property
     def n_steps(self) -> int:
@@ -50,7 +50,7 @@ class EpisodeHistory:
 
     @property
     def last_step(self) -> int:
-        """Agent steps of training made when this episode had ended, if it was a training episode."""
+        """Agent steps of training made by the end of this episode, if it is a training episode."""
         return self.first_step + self.n_steps
 
     @property
@@ -60,15 +60,15 @@ class EpisodeHistory:
 
     @property
     def reached_goal(self) -> bool:
-        """Whether the task ended in a reward: a terminal state that pays is a goal, one that does not a failure.
+        """Whether the episode ended in a terminal state with a positive reward.
 
-        An environment that also pays while it fails, as some pay for each step, has no goals in this sense.
+        An environment that also rewards failing steps, as some reward every step, has no goals in this sense.
         """
         return self.terminated and float(self.rewards[-1]) > 0
 
 
 class EpisodeRecord(NamedTuple):
-    """One training episode in numbers; NaN where there is none."""
+    """One training episode in numbers; NaN where a number is undefined."""
 
     episode: int
     epsilon: float
@@ -79,49 +79,49 @@ class EpisodeRecord(NamedTuple):
     validation_return: float
     """Mean return over the fixed validation episodes, if the policy changed."""
     agent_steps: int
-    """Made so far in training episodes."""
+    """In training episodes, so far."""
     environment_steps: int
-    """Made so far in training episodes; tests and validation not counted."""
+    """In training episodes, so far; tests and validation do not count."""
     updates: int
-    """Made so far."""
+    """So far."""
     replay_buffer_size: int
     critic_loss: float
-    """Mean over the episode's updates, as the other two; see `ddpg.algorithm.learner.UpdateMetrics`."""
+    """Mean over the episode's updates, like the next two; see `ddpg.algorithm.learner.UpdateMetrics`."""
     actor_loss: float
     mean_q: float
     reached_goal: bool
     """Whether this training episode ended at a goal; see `EpisodeHistory.reached_goal`."""
     is_best: bool
-    """Whether the policy after this episode scored higher than every one before."""
+    """Whether the policy after this episode scored higher than all before it."""
 
 
 def records_to_arrays(records: Sequence[EpisodeRecord]) -> dict[str, NDArray[Any]]:
-    """The columns of records."""
+    """Returns a column of each field."""
     return {f"record_{name}": np.array(_column(records, name)) for name in EpisodeRecord._fields}
 
 
 def records_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[EpisodeRecord]:
-    """The records that `records_to_arrays` took apart; other arrays are ignored."""
+    """Restores what `records_to_arrays` returned; other arrays are ignored."""
     columns = [arrays[f"record_{name}"].tolist() for name in EpisodeRecord._fields]
     return [EpisodeRecord(*values) for values in zip(*columns, strict=True)]
 
 
 class Snapshot(NamedTuple):
-    """The networks on the state grid after `step` agent steps; y runs along rows, upwards from the lower bound.
+    """The networks on the state grid after `step` agent steps; rows are y, from its lower bound up.
 
-    Q is in units of the normalised reward, actions and gradients in the scaled action's [-1, 1].
+    Q is in units of the normalised reward; actions and gradients are in units of the scaled action, [-1, 1].
     """
 
     step: int
-    """Agent steps of training made so far."""
+    """Agent steps of training so far."""
     episode: int
-    """The training episode in which that step was."""
+    """The training episode of that step."""
     q_max: FloatArray
-    """Shape (n_y, n_x): the greatest Q over the action line."""
+    """Shape (n_y, n_x): the maximum of Q over the action line."""
     q_std: FloatArray
     """Shape (n_y, n_x): the standard deviation of Q over the action line."""
     action_at_q_max: FloatArray
-    """Shape (n_y, n_x): where on the action line Q is greatest."""
+    """Shape (n_y, n_x): the action at the maximum of Q."""
     action_gradient: FloatArray
     """Shape (n_y, n_x, action size): dQ/da at the policy's action."""
     policy: FloatArray
@@ -135,7 +135,7 @@ class GridAxes:
     x: FloatArray
     """Shape (n_x,)."""
     y: FloatArray
-    """Shape (n_y,); one value where states have one dimension."""
+    """Shape (n_y,); one value if states have one dimension."""
     x_dimension: int
     y_dimension: int
     action_dimension: int
@@ -145,7 +145,7 @@ class GridAxes:
 class TrainingHistory:
     """All episodes and snapshots of a training, in order.
 
-    Test episode i followed the training episode whose number it carries. Names label the dimensions in pictures.
+    A test episode has the number of the training episode before it. Names label the dimensions in pictures.
     """
 
     observation_names: tuple[str, ...]
@@ -162,12 +162,12 @@ class TrainingHistory:
 
     @property
     def n_steps(self) -> int:
-        """Agent steps made in training episodes."""
+        """Agent steps in training episodes."""
         return self.training_episodes[-1].last_step if self.training_episodes else 0
 
     @property
     def environment_steps(self) -> int:
-        """Environment steps made in training episodes."""
+        """Environment steps in training episodes."""
         return sum(episode.environment_steps for episode in self.training_episodes)
 
     @property
@@ -193,11 +193,11 @@ class TrainingHistory:
         self.grid = later.grid
 
     def save(self, path: Path) -> None:
-        """Writes an `.npz` file whose bytes depend on nothing but the history."""
+        """Writes an `.npz` file whose bytes depend on the history alone."""
         save_arrays(path, self.to_arrays())
 
     def to_arrays(self) -> dict[str, Any]:
-        """The history as named arrays."""
+        """Returns the history as named arrays."""
         arrays: dict[str, Any] = {
             "observation_names": np.array(self.observation_names),
             "action_names": np.array(self.action_names),
@@ -231,10 +231,10 @@ class TrainingHistory:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "TrainingHistory":
-        """The history that `to_arrays` took apart.
+        """Restores what `to_arrays` returned.
 
         Raises:
-            KeyError, ValueError, IndexError, TypeError: The arrays are not those of a history.
+            KeyError, ValueError, IndexError, TypeError: The arrays are not a history.
         """
         for name, array in arrays.items():
             if (array.dtype.kind == "U") != name.endswith("_names"):
@@ -277,7 +277,7 @@ class TrainingHistory:
 
 
 def save_episodes(path: Path, episodes: Sequence[EpisodeHistory]) -> None:
-    """Writes episodes of a policy to an `.npz` file whose bytes depend on nothing else."""
+    """Writes episodes to an `.npz` file whose bytes depend on them alone."""
     arrays: dict[str, Any] = _stack_episodes("episodes", episodes)
     save_arrays(path, arrays)
 
@@ -299,7 +299,7 @@ def load_episodes(path: Path) -> list[EpisodeHistory]:
 def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any]) -> None:
     """As `numpy.savez`, but the bytes depend on the arrays alone.
 
-    They are not compressed: builds of Python come with different implementations of zlib.
+    They are not compressed, because builds of Python ship different implementations of zlib.
     """
     if isinstance(file, Path):
         with replacing(file) as temporary, temporary.open("wb") as stream:
@@ -338,7 +338,7 @@ def _column(records: Iterable[Any], name: str) -> list[Any]:
 
 
 def _stack_episodes(prefix: str, episodes: Sequence[EpisodeHistory]) -> dict[str, NDArray[Any]]:
-    """Episodes of different lengths end to end, with their lengths."""
+    """Concatenates episodes, and keeps their lengths."""
     if not episodes:
         return {}
     arrays = {f"{prefix}_{name}": np.array(_column(episodes, name)) for name in _SCALARS}

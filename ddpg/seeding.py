@@ -1,4 +1,4 @@
-"""The one place that randomness comes from: every generator and every environment seed follows from one number."""
+"""The single source of randomness: every generator and every environment seed is derived from one number."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """What a source of randomness is for; streams of one seed are independent."""
+    """Uses of randomness; the streams of one seed are independent."""
 
     NETWORKS = 0
     NOISE = 1
@@ -20,19 +20,19 @@ class Stream(IntEnum):
 
 
 def new_seed() -> int:
-    """A seed that nobody chose, small enough to be written down."""
+    """Draws a seed, small enough to write down."""
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def generator(seed: int, stream: Stream) -> np.random.Generator:
-    """The generator of this stream."""
+    """Creates the generator of a stream."""
     return np.random.default_rng([seed, stream])
 
 
 def episode_seed(seed: int, stream: Stream, index: int) -> int:
-    """The seed with which the environment is reset for an episode.
+    """Derives the seed with which the environment is reset for an episode.
 
-    Evaluation's seeds are odd and all others even, so that no policy is evaluated on a start it was chosen by.
+    Seeds for evaluation are odd and all others even, so that no policy is evaluated on a start it was selected by.
     """
     (word,) = np.random.SeedSequence([seed, stream, index]).generate_state(1)
     return 2 * int(word >> 1) + (stream == Stream.EVALUATION_EPISODES)

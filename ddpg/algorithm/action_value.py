@@ -6,15 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ddpg.algorithm.policy import (
-    Array,
-    Description,
-    SavedNetwork,
-    batch_norm_as_scale_and_shift,
-    leaky_relu,
-    read_description,
-    read_network,
-)
+from ddpg.algorithm.policy import batch_norm_as_scale_and_shift, leaky_relu
+from ddpg.algorithm.saved_agent import Array, Description, SavedNetwork, read_description, read_network
 from ddpg.numerics.products import product
 
 
@@ -23,7 +16,7 @@ class ActionValue:
 
     Args:
         description: Configuration and scaling.
-        critic: The Keras critic's arrays.
+        critic: The arrays of its layers.
     """
 
     def __init__(self, description: Description, critic: SavedNetwork) -> None:
@@ -71,7 +64,7 @@ class ActionValue:
 def _order(paths: tuple[tuple[int, ...], tuple[int, ...]]) -> list[tuple[int, int]]:
     """The path of each hidden layer, and its index from the path's end, in the order of Keras' file.
 
-    Keras begins with the layers farthest from the output; of two that are as far, the observation path's comes first.
+    Keras starts with the layers farthest from the output; at equal distance, the observation path comes first.
     """
     layers = [(path, -distance) for path, sizes in enumerate(paths) for distance in range(1, len(sizes) + 1)]
     return sorted(layers, key=lambda layer: layer[::-1])

@@ -15,12 +15,12 @@ from ddpg.numerics.backend import keras, tf
 
 
 class UpdateMetrics(NamedTuple):
-    """What one update reports, or the mean over several."""
+    """Metrics of one update, or their mean over several."""
 
     critic_loss: float
     """Mean squared temporal-difference error plus the L2 penalty, in units of the normalised reward squared."""
     actor_loss: float
-    """What the actor descends: with `actor_gradient: policy` minus the mean Q of its actions, plus the L2 penalty."""
+    """With `actor_gradient: policy`, minus the mean Q of the actor's actions, plus the L2 penalty."""
     mean_q: float
     """Mean Q of the batch's actions, in units of the normalised reward."""
 
@@ -96,16 +96,16 @@ class Learner:
         """Writes the networks, one `.weights.h5` each."""
         for name, model in self.networks().items():
             with replacing(folder / f"{name}.weights.h5") as temporary:
-                # Where the disk is full, HDF5 can crash the process: whether there is space is tried before.
+                # On a full disk HDF5 can crash the process, so the space is claimed first.
                 temporary.write_bytes(bytes(_most_bytes(model)))
                 model.save_weights(temporary)
 
     def load_weights(self, folder: Path) -> None:
-        """Reads what `save_weights` wrote; the optimizers start from scratch.
+        """Loads what `save_weights` wrote, and resets the optimizers.
 
         Raises:
             FileNotFoundError: A file is missing.
-            ValueError: A file does not hold the weights of this configuration; the message names it.
+            DamagedFileError: A file does not hold the weights of this configuration; the message names it.
         """
         models = self.networks()
         for name, model in models.items():
@@ -125,7 +125,7 @@ class Learner:
 
 
 def _most_bytes(model: keras.Model) -> int:
-    """An upper bound of the size of a file with the weights."""
+    """An upper bound of the size of a weights file, in bytes."""
     return 65_536 + sum(8_192 + 4 * int(np.prod(variable.shape)) for variable in model.variables)
 
 

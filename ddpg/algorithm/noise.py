@@ -1,4 +1,4 @@
-"""Exploration noise that is correlated in time."""
+"""Temporally correlated exploration noise."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ class OrnsteinUhlenbeckNoise:
     Args:
         size: Dimensions, independent of each other.
         mu: Mean, and value after a reset.
-        theta: Share of the distance to the mean that is returned per step.
+        theta: Rate of reversion to the mean, per step.
         sigma: Standard deviation of the random part of a step.
         rng: Source of randomness.
     """
@@ -29,11 +29,11 @@ class OrnsteinUhlenbeckNoise:
         self.reset()
 
     def reset(self) -> None:
-        """Returns to the mean, at the start of an episode."""
+        """Resets the process to its mean, at the start of an episode."""
         self.state: NDArray[Any] = np.full(self.size, self.mu, np.float64)
 
     def sample(self) -> NDArray[Any]:
-        """The next value, shape (size,)."""
+        """Draws the next value, shape (size,)."""
         self.state = self.state + self.theta * (self.mu - self.state) + self.sigma * self.rng.standard_normal(self.size)
         return self.state
 

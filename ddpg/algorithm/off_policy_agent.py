@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.noise import OrnsteinUhlenbeckNoise
-from ddpg.algorithm.policy import Description, Policy
+from ddpg.algorithm.policy import Policy
 from ddpg.algorithm.replay_buffer import ReplayBuffer
+from ddpg.algorithm.saved_agent import Description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
 from ddpg.seeding import Stream, generator

@@ -1,38 +1,22 @@
-"""The trained policy as NumPy functions, and the description of a saved agent: neither needs TensorFlow."""
+"""The trained policy as NumPy functions, without TensorFlow."""
 
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from ddpg.algorithm.scaling import BoxScaler
-from ddpg.config import AgentConfig
-from ddpg.files import DamagedFileError, replacing
+from ddpg.algorithm.saved_agent import Array, Description, read_description, read_network
 from ddpg.numerics.products import product
 
-FORMAT_VERSION = 1
 BATCH_NORM_EPSILON = 1e-3
 """Keras' default."""
 
-Array = NDArray[np.float32]
-
-
-class Description(NamedTuple):
-    """What a saved agent is, apart from its weights."""
-
-    config: AgentConfig
-    observations: BoxScaler
-    actions: BoxScaler
-
 
 class Policy:
-    """The actor: observations to actions, both in the environment's units, some 20 µs a call.
+    """The actor: observations to actions, both in the environment's units; about 20 µs per call.
 
     Args:
         description: Configuration and scaling.
@@ -63,7 +47,7 @@ class Policy:
         return self.actions.unscale(self.scaled(self.observations.scale(observations)))
 
     def scaled(self, x: Array) -> Array:
-        """The same in the networks' units, [-1, 1]."""
+        """Actions for scaled observations, both in the networks' units, [-1, 1]."""
         for kernel, bias, *batch_norm in self._hidden:
             x = leaky_relu(product(x, kernel) + bias, self.config.relu_alpha_actor)
             if batch_norm:
@@ -75,11 +59,11 @@ class Policy:
 
     @classmethod
     def load(cls, folder: Path) -> "Policy":
-        """The policy of an agent that `DDPG.save` wrote.
+        """Loads the policy of an agent that `DDPG.save` wrote.
 
         Raises:
             FileNotFoundError: The folder holds no saved agent.
-            DamagedFileError: The files are damaged or of another kind; the message names the file.
+            DamagedFileError: A file is corrupt or of another kind; the message names it.
         """
         description = read_description(folder)
         config, observations, actions = description
@@ -94,106 +78,13 @@ class Policy:
         return cls(description, weights, statistics)
 
 
-class SavedNetwork(NamedTuple):
-    """The arrays of a network's layers, in the order of its file."""
-
-    dense: list[tuple[Array, ...]]
-    """Kernel and bias of each."""
-    norms: list[tuple[Array, ...]]
-    """Scale, shift, mean and variance of each batch normalisation."""
-
-
-def read_network(folder: Path, name: str, kernel_shapes: list[tuple[int, int]], n_norms: int) -> SavedNetwork:
-    """Reads a network that `DDPG.save` wrote.
-
-    Args:
-        folder: Where it was saved.
-        name: Such as actor.
-        kernel_shapes: Those its dense layers must have, in the order of the file.
-        n_norms: Its batch normalisations.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        DamagedFileError: The file is damaged or of another kind; the message names it.
-    """
-    path = Path(folder) / f"{name}.weights.h5"
-    try:
-        with h5py.File(path, "r") as file:
-            dense = [_layer(file, "dense", i, 2) for i in range(len(kernel_shapes))]
-            norms = [_layer(file, "batch_normalization", i, 4) for i in range(n_norms)]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: expected a saved agent's weights, found no file") from None
-    except (OSError, KeyError, ValueError) as error:
-        raise DamagedFileError(f"{path}: expected the weights of the configured {name} ({error})") from error
-    received = [kernel.shape for kernel, _ in dense]
-    if received != kernel_shapes:
-        raise DamagedFileError(f"{path}: expected kernels of shape {kernel_shapes}, received {received}")
-    return SavedNetwork(dense, norms)
-
-
-def _layer(file: h5py.File, kind: str, i: int, n_arrays: int) -> tuple[Array, ...]:
-    """A layer's arrays. Keras names layers in its file by class and order, whatever they are called in the model."""
-    group = file[f"layers/{kind}_{i}/vars" if i else f"layers/{kind}/vars"]
-    return tuple(np.asarray(group[str(j)]) for j in range(n_arrays))
-
-
 def leaky_relu(x: Array, slope: float) -> Array:
-    """The rectifier with a slope in [0, 1] for negative input."""
+    """Leaky ReLU with a negative slope in [0, 1]."""
     rectified: Array = np.maximum(x, slope * x)
     return rectified
 
 
 def batch_norm_as_scale_and_shift(gamma: Array, beta: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
-    """What batch normalisation multiplies by and adds once its moments are fixed."""
+    """The scale and shift to which batch normalisation with fixed moments reduces."""
     scale = gamma / np.sqrt(variance + np.float32(BATCH_NORM_EPSILON))
     return scale, beta - mean * scale
-
-
-def write_description(folder: Path, description: Description) -> None:
-    """Writes `config.json`."""
-    document = {
-        "format": FORMAT_VERSION,
-        "observation_space": bounds_as_json(description.observations),
-        "action_space": bounds_as_json(description.actions),
-        "agent": description.config.model_dump(mode="json"),
-    }
-    with replacing(Path(folder) / "config.json") as temporary:
-        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_description(folder: Path) -> Description:
-    """Reads `config.json`.
-
-    Raises:
-        FileNotFoundError: The folder holds no saved agent.
-        DamagedFileError: The file holds something else; the message names it.
-    """
-    path = Path(folder) / "config.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a saved agent, found no file")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT_VERSION:
-            raise ValueError(f"expected format {FORMAT_VERSION}, received {document['format']!r}")
-        return Description(
-            AgentConfig(**document["agent"]),
-            _scaler(document["observation_space"]),
-            _scaler(document["action_space"]),
-        )
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise DamagedFileError(f"{path}: expected a saved agent's description ({error!r})") from error
-
-
-def bounds_as_json(scaler: BoxScaler) -> dict[str, list[float | None]]:
-    """A scaler's bounds as JSON, which has no infinity: null."""
-    return {
-        name: [value if np.isfinite(value) else None for value in bounds.tolist()]
-        for name, bounds in (("low", scaler.low), ("high", scaler.high))
-    }
-
-
-def _scaler(bounds: dict[str, list[float | None]]) -> BoxScaler:
-    return BoxScaler(
-        [-np.inf if low is None else low for low in bounds["low"]],
-        [np.inf if high is None else high for high in bounds["high"]],
-    )

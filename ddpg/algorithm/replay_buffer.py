@@ -1,4 +1,4 @@
-"""Experience: transitions in preallocated rows, and statistics of their rewards."""
+"""The replay buffer: transitions in preallocated rows, and running statistics of their rewards."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ RewardNormalization = Literal["standardize", "scale", "none"]
 
 
 class Transition(NamedTuple):
-    """n transitions; NumPy arrays, or tensors inside a compiled function."""
+    """n transitions, as NumPy arrays, or as tensors in a compiled function."""
 
     observation: Any
     """Shape (n, observation size), scaled."""
@@ -22,7 +22,7 @@ class Transition(NamedTuple):
     next_observation: Any
     """Shape (n, observation size), scaled."""
     terminal: Any
-    """Shape (n, 1): 1 where nothing follows, so that the next value counts nothing; else 0."""
+    """Shape (n, 1): 1 at the end of the task, where nothing is bootstrapped; else 0."""
 
     @classmethod
     def from_rows(cls, rows: Any, observation_size: int, action_size: int) -> "Transition":
@@ -39,14 +39,14 @@ class Transition(NamedTuple):
 
 
 def row_width(observation_size: int, action_size: int) -> int:
-    """Numbers in one transition."""
+    """The number of values in one transition."""
     return 2 * observation_size + action_size + 2
 
 
 class ReplayBuffer:
-    """The last `capacity` transitions, one row each, so that a batch is one array and one call.
+    """The last `capacity` transitions, one row each, so that a batch is a single array.
 
-    Reward statistics run over every reward ever added, by Welford's method (Technometrics 4(3), 1962).
+    Reward statistics cover every reward ever added, by Welford's method (Technometrics 4(3), 1962).
     """
 
     def __init__(self, capacity: int, observation_size: int, action_size: int) -> None:
@@ -69,7 +69,7 @@ class ReplayBuffer:
         next_observation: NDArray[Any],
         terminal: bool,
     ) -> None:
-        """Keeps one transition, in place of the oldest when full."""
+        """Adds a transition, which replaces the oldest if the buffer is full."""
         row = self.rows[self.n_added % self.capacity]
         row[: self.observation_size] = observation
         row[self.observation_size : self._reward_column] = action
@@ -87,7 +87,7 @@ class ReplayBuffer:
 
     @property
     def reward_std(self) -> float:
-        """Standard deviation of every reward ever added; 1 while they are all alike, so that it can divide."""
+        """Standard deviation of every reward ever added; 1 while all are equal, so that it can divide."""
         variance = self._reward_squares / max(self.n_added, 1)
         return math.sqrt(variance) if variance > 1e-12 else 1.0
 

@@ -1,4 +1,4 @@
-"""Between an environment's units and the [-1, 1] in which the networks work."""
+"""Scaling between an environment's units and the networks' [-1, 1]."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ UNBOUNDED = 1e30
 
 
 class BoxScaler:
-    """Maps each bounded dimension of a box to [-1, 1] and back; unbounded dimensions pass unchanged.
+    """Maps each bounded dimension of a box to [-1, 1] and back; unbounded dimensions are left unchanged.
 
     Args:
         low: Lower bounds, shape (size,), in the environment's units.
@@ -26,7 +26,7 @@ class BoxScaler:
         self.half_range = np.where(self.bounded, self._halves(-1), 1.0).astype(np.float32)
 
     def _halves(self, sign: int) -> NDArray[np.float64]:
-        """Half of high + low, or of high - low; only meant where bounded."""
+        """Half of high + low, or of high - low; only valid where bounded."""
         with np.errstate(invalid="ignore", over="ignore"):
             return self.high / 2 + sign * self.low / 2
 
@@ -35,7 +35,7 @@ class BoxScaler:
         return np.asarray((values - self.center) / self.half_range, np.float32)
 
     def unscale(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """From [-1, 1], shape (..., size), to the environment's units; rounding does not lead beyond a bound."""
+        """From [-1, 1], shape (..., size), to the environment's units, within the bounds despite rounding."""
         return np.clip(np.asarray(values * self.half_range + self.center, np.float32), self._low, self._high)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What the agent asks of an environment, Gymnasium's or classic gym's."""
+"""What the agent requires of an environment, of Gymnasium or of classic gym."""
 
 import copy
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.algorithm.policy import Description
+from ddpg.algorithm.saved_agent import Description
 from ddpg.algorithm.scaling import BoxScaler
 
 Environment = Any
-"""A `gymnasium.Env`, or a `gym.Env` of gym 0.26, whose methods are the same but whose classes are not."""
+"""A `gymnasium.Env`, or a `gym.Env` of gym 0.26, which has the same methods but other classes."""
 
 _NAMES = {
     "MountainCarContinuous": (("position", "velocity"), ("force",)),
@@ -30,7 +30,7 @@ class UnsuitableEnvironmentError(ValueError):
 
 
 class Step(NamedTuple):
-    """One agent step: an action held for some environment steps."""
+    """One agent step: an action repeated for some environment steps."""
 
     observation: NDArray[np.float32]
     """Shape (observation size,), in the environment's units."""
@@ -42,10 +42,10 @@ class Step(NamedTuple):
 
 
 def prepare(env: Environment) -> Environment:
-    """The environment, ready for the agent.
+    """Checks an environment, and returns it ready for the agent.
 
     Raises:
-        UnsuitableEnvironmentError: An observation or action space is of a kind that DDPG does not handle.
+        UnsuitableEnvironmentError: DDPG cannot handle its observation or action space.
     """
     for attribute in ("reset", "step", "observation_space", "action_space"):
         if not hasattr(env, attribute):
@@ -63,13 +63,13 @@ def prepare(env: Environment) -> Environment:
 
 
 def _require_box(name: str, space: Any) -> None:
-    # By its name, since a classic gym.spaces.Box is no gymnasium.spaces.Box.
+    # By name, because a classic gym.spaces.Box is not a gymnasium.spaces.Box.
     if type(space).__name__ != "Box" or int(np.prod(space.shape)) == 0:
         raise UnsuitableEnvironmentError(f"{name}: expected a Box with at least one dimension, received {space}")
 
 
 def _without_broken_checker(env: Environment) -> Environment:
-    """Removes classic gym's checker, which asks NumPy for `bool8`, gone since NumPy 2."""
+    """Removes classic gym's checker, which uses `numpy.bool8`, removed in NumPy 2."""
     if isinstance(env, gymnasium.Env):
         return env
     if type(env).__name__ == "PassiveEnvChecker":
@@ -80,7 +80,7 @@ def _without_broken_checker(env: Environment) -> Environment:
 
 
 def require_spaces_of(saved: Description, env: Environment, folder: Path) -> None:
-    """Refuses an environment that a saved agent was not made for.
+    """Checks that an environment has the spaces of a saved agent.
 
     Raises:
         UnsuitableEnvironmentError: Its spaces have other bounds; the message names the folder.
@@ -94,13 +94,13 @@ def require_spaces_of(saved: Description, env: Environment, folder: Path) -> Non
 
 
 def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environment:
-    """A registered environment; options, such as `render_mode`, come on top of its own arguments."""
+    """Makes a registered environment; options such as `render_mode` override its keyword arguments."""
     return gymnasium.make(identifier, **{**kwargs, **options})
 
 
 def copies(env: Environment, n: int) -> list[Environment]:
-    """Independent environments like this one, without rendering: n of them, or fewer where it cannot be copied."""
-    # A copy in a window would open one more.
+    """Makes n independent copies of an environment, without windows; or returns it alone if it cannot be copied."""
+    # Copying an environment with a window would open another.
     ways = (
         (_made_again, copy.deepcopy) if getattr(env, "render_mode", None) == "human" else (copy.deepcopy, _made_again)
     )
@@ -113,7 +113,7 @@ def copies(env: Environment, n: int) -> list[Environment]:
 
 
 def _made_again(env: Environment) -> Environment:
-    """From its specification, for one that cannot be copied."""
+    """A new environment of the same specification, for one that cannot be copied."""
     options = {"render_mode": None} if "render_mode" in env.spec.kwargs else {}
     return gymnasium.make(env.spec, **options)
 
@@ -135,26 +135,26 @@ def _unwrapped(env: Environment) -> Environment:
 
 
 def flat_observation(observation: Any) -> NDArray[np.float32]:
-    """An observation of any shape as a vector of its own: an environment may go on to change its array."""
+    """Flattens an observation into a new array, because an environment may reuse its own."""
     return np.array(observation, np.float32).ravel()
 
 
 def as_action(space: Any, action: NDArray[Any]) -> NDArray[Any]:
-    """A flat action as a new array of the space.
+    """Converts a flat action to a new array of the space's shape and dtype.
 
-    It lies in the space's bounds also where these are float64, and rounding to float32 led beyond them.
+    It is within bounds even if these are float64 and the action, as float32, was rounded beyond them.
     """
     own = action.astype(space.dtype).reshape(space.shape)
     return own if own.dtype == np.float32 else np.clip(own, space.low, space.high)
 
 
 def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> Step:
-    """Takes the same action up to n times, until the episode ends."""
+    """Repeats an action up to n times, until the episode ends."""
     action = as_action(env.action_space, action)
     total = 0.0
     taken = 0
     while taken < n_steps:
-        observation, reward, terminated, truncated, _ = env.step(action.copy())  # which it may change
+        observation, reward, terminated, truncated, _ = env.step(action.copy())  # because an environment may modify it
         taken += 1
         total += float(reward)
         if terminated or truncated:
@@ -163,13 +163,13 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
 
 
 def reward_threshold(env: Environment) -> float | None:
-    """The return from which the environment counts as solved, if it states one."""
+    """The return from which the environment counts as solved; `None` if it does not define one."""
     threshold = getattr(getattr(env, "spec", None), "reward_threshold", None)
     return None if threshold is None else float(threshold)
 
 
 def dimension_names(env: Environment) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the observation's and of the action's dimensions, for pictures."""
+    """Names of the dimensions of observations and actions, for pictures."""
     identifier = getattr(getattr(env, "spec", None), "id", "") or ""
     sizes = int(np.prod(env.observation_space.shape)), int(np.prod(env.action_space.shape))
     for prefix, (observation_names, action_names) in _NAMES.items():

@@ -11,13 +11,13 @@ from ddpg.history import EpisodeHistory
 IDLE_ACTION = 0.1
 """Mean size of the scaled action below which a policy is idle."""
 SATURATED_ACTION = 0.95
-"""Size of the scaled action from which it is at its bound."""
+"""Size of the scaled action above which it counts as being at its bound."""
 SATURATED_SHARE = 0.9
-"""Share of such actions from which a policy is saturated."""
+"""Fraction of such actions above which a policy is saturated."""
 
 
 class Diagnosis(StrEnum):
-    """What is wrong with a policy, the most telling first."""
+    """Why a policy fails, the most informative reason first."""
 
     SOLVED = "solved"
     GOAL_NEVER_SEEN = "goal never seen"
@@ -25,7 +25,7 @@ class Diagnosis(StrEnum):
     COLLAPSED = "collapse after solving"
     """An earlier policy of the same training solved the environment."""
     IDLE = "idle optimum"
-    """The policy hardly acts: a price on actions taught it that doing nothing is best."""
+    """The policy hardly acts: it learned that the cost of acting is best avoided."""
     SATURATED = "saturated policy"
     """Nearly all actions are at a bound, where the squashing function has no gradient."""
     UNSOLVED = "not solved"
@@ -35,14 +35,14 @@ class Diagnosis(StrEnum):
 def diagnose(
     episodes: Sequence[EpisodeHistory], actions: BoxScaler, threshold: float, n_goals_seen: int, best_score: float
 ) -> Diagnosis:
-    """Names the failure of a policy.
+    """Diagnoses why a policy fails.
 
     Args:
         episodes: The policy's evaluation.
         actions: Scaling of its actions.
         threshold: Mean return from which the environment counts as solved.
         n_goals_seen: Training episodes that reached the goal or the threshold.
-        best_score: The mean return of the training's best policy in the same evaluation.
+        best_score: Mean return of the training's best policy in the same evaluation.
     """
     if np.mean([episode.score for episode in episodes]) >= threshold:
         return Diagnosis.SOLVED

@@ -1,4 +1,4 @@
-"""Policies at work, without noise or learning: many episodes at once, from fixed start states."""
+"""Episodes without noise or learning, many at once, from given start states."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ BatchPolicy = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 @dataclass
 class _Episode:
-    """An episode under way."""
+    """An episode in progress."""
 
     index: int
     env: Environment
@@ -45,18 +45,18 @@ def run_episodes(
     """Runs one episode per seed, as many at once as there are environments, with one policy call for all.
 
     Args:
-        policy: Chooses the actions.
+        policy: From observations to actions.
         envs: Independent environments, at least one.
-        seeds: What each episode's environment is reset with.
+        seeds: With which the environment is reset, one per episode.
         action_repeat: Environment steps for which an action is held.
         episode: Number to record; see `EpisodeHistory`.
-        first_step: Number to record, likewise.
+        first_step: Agent steps to record; see `EpisodeHistory`.
 
     Returns:
         The episodes in the order of their seeds.
 
     Raises:
-        NotFiniteError: An environment gave something that is no number.
+        NotFiniteError: An environment returned, or the policy computed, NaN or infinity.
     """
     where = f"noise-free episode {episode}" if episode else "an evaluation episode"
     waiting = list(enumerate(seeds))[::-1]

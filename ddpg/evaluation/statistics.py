@@ -1,7 +1,7 @@
-"""Statistics over seeds that respect how few they are: of one set, and of how much better another is.
+"""Statistics of few seeds: of one set of scores, and of the difference between two.
 
-A score is one number per seed. A seed without one, because its training diverged or never solved the task, is the worst
-possible, not missing: see `with_worst`. Such scores are infinite, and so may the statistics and intervals be.
+A score is one number per seed. A seed without one, because its training diverged or never solved the task, counts as
+the worst possible, not as missing: see `with_worst`. Such scores are infinite, and statistics and intervals may be too.
 
 With one task, the stratified bootstrap of Agarwal et al., "Deep reinforcement learning at the edge of the statistical
 precipice", 2021, arXiv:2108.13264, resamples the seeds.
@@ -32,7 +32,7 @@ class Interval(NamedTuple):
 
 
 def with_worst(scores: ArrayLike, *, higher_is_better: bool) -> Scores:
-    """The scores with the worst possible, an infinite one, in place of what is no number.
+    """Replaces NaN by the worst possible score, which is infinite.
 
     Args:
         scores: Shape (n,).
@@ -43,7 +43,7 @@ def with_worst(scores: ArrayLike, *, higher_is_better: bool) -> Scores:
 
 
 def interquartile_mean(scores: Scores) -> Scores:
-    """The mean of the middle half of the last axis: a quarter is left out at each end, rounded down to whole scores.
+    """The mean of the middle half of the last axis: a quarter is trimmed at each end, rounded down to whole scores.
 
     Agarwal et al., 2021.
     """
@@ -51,7 +51,7 @@ def interquartile_mean(scores: Scores) -> Scores:
 
 
 def median(scores: Scores) -> Scores:
-    """The median of the last axis: it is a number as long as more than half of the scores are."""
+    """The median of the last axis; finite if more than half of the scores are."""
     return np.asarray(np.median(scores, axis=-1))
 
 
@@ -60,14 +60,14 @@ def bootstrap(
 ) -> Interval:
     """A statistic with its bootstrap interval, seeds resampled with replacement.
 
-    The percentile interval of few seeds is too narrow: that of 5 misses the truth in 10 of 100 cases, and that of 3 in
-    27, instead of in 5. So its ends are moved away from the estimate by the factor by which Student's interval of
-    normal scores is wider, sqrt(n / (n − 1)) t / z (Hesterberg, "What teachers should know about the bootstrap", 2015,
-    arXiv:1411.5279, who moves the percentiles; but few seeds have none that is far enough). Then 2 to 20 seeds, normal,
-    exponential or with outliers, miss the truth in 2 to 9 of 100.
+    The percentile interval of few seeds is too narrow: nominally 95 %, it misses the true value in 10 % of cases with 5
+    seeds, and in 27 % with 3. Its ends are therefore moved away from the estimate by the factor by which Student's
+    interval is wider for normal scores, sqrt(n / (n − 1)) t / z (after Hesterberg, "What teachers should know about the
+    bootstrap", 2015, arXiv:1411.5279, who takes more extreme percentiles, which few seeds do not have). With 2 to 20
+    seeds, normal, exponential or with outliers, it then misses in 2 to 9 %.
 
     Args:
-        scores: Shape (n,). With one seed the interval is that score: nothing can be resampled.
+        scores: Shape (n,). The interval of one seed is that score.
         statistic: What is estimated.
         confidence_level: Probability, such as 0.95.
         n_samples: Resamples.
@@ -88,26 +88,26 @@ def bootstrap_difference(
     n_samples: int,
     rng: np.random.Generator,
 ) -> tuple[Interval, float]:
-    """A statistic of the candidate less that of the baseline, with its bootstrap interval and standard error.
+    """The statistic of the candidate minus that of the baseline, with its bootstrap interval and standard error.
 
-    The interval is widened for few seeds as that of `bootstrap`. Then 2 to 20 seeds, paired or not, normal or
-    exponential, leave out 0 in 1 to 6 of 100 comparisons where nothing differs (8 for the median of 3).
+    The interval is widened for few seeds as in `bootstrap`. With 2 to 20 seeds, paired or not, normal or exponential,
+    it then excludes 0 in 1 to 6 % of comparisons between equals (8 % for the median of 3).
 
     Args:
         baseline: Shape (n,).
         candidate: Shape (m,).
         statistic: What is compared.
-        paired: Whether score i of both belongs together, so that both are resampled alike; then m = n.
+        paired: Whether scores i of both belong together, and are resampled together; then m = n.
         confidence_level: Probability, such as 0.95.
         n_samples: Resamples.
         rng: Source of the resamples.
 
     Returns:
-        The difference, unbounded on both sides where a side has one seed; and its standard error, corrected for few
-        seeds likewise, which is no number where the difference varies without bound.
+        The difference, with an infinite interval if a side has one seed; and its standard error, corrected for few
+        seeds likewise, or NaN if resampled differences are infinite.
 
     Raises:
-        ValueError: The scores are paired but not equally many.
+        ValueError: The scores are paired, but their numbers differ.
     """
     drawn = _draw(len(baseline), len(candidate), paired, n_samples, rng)
     samples = _subtract(statistic(candidate[drawn[1]]), statistic(baseline[drawn[0]]))
@@ -129,12 +129,12 @@ def probability_of_improvement(
     n_samples: int,
     rng: np.random.Generator,
 ) -> Interval:
-    """How likely a random seed of the candidate is better than one of the baseline; ties count half.
+    """The probability that a random seed of the candidate is better than one of the baseline; ties count half.
 
-    It is the Mann-Whitney statistic by the number of pairs (Agarwal et al., 2021, section 4.3), with its bootstrap
-    interval, widened for few seeds within [0, 1]: 5 seeds and more that are alike miss 1/2 in 4 to 7 of 100 cases. Of 3
-    paired ones all are often better or all worse, and the interval is a point; it misses in 27. With one seed on a side
-    it is all of [0, 1]. Arguments as in `bootstrap_difference`.
+    This is the Mann-Whitney statistic divided by the number of pairs (Agarwal et al., 2021, section 4.3), with its
+    bootstrap interval, widened for few seeds and clipped to [0, 1]. Between equals it misses 1/2 in 4 to 7 % of cases
+    with 5 seeds and more. With 3 paired seeds it misses in 27 %: often all are better or all are worse, and the
+    interval is a point. With one seed on a side it is [0, 1]. Arguments as in `bootstrap_difference`.
     """
     sign = 1 if higher_is_better else -1
 
@@ -153,7 +153,7 @@ def probability_of_improvement(
 
 
 def performance_profile(scores: Scores, thresholds: ArrayLike) -> Scores:
-    """The share of the scores above each threshold (Agarwal et al., 2021, section 4.2).
+    """The fraction of the scores above each threshold (Agarwal et al., 2021, section 4.2).
 
     Args:
         scores: Shape (..., n).
@@ -174,14 +174,15 @@ def seeds_needed(
     confidence_level: float,
     power: float = 0.8,
 ) -> int | None:
-    """About how many seeds on each side would tell a difference of this size, with this probability, from none.
+    """Estimates how many seeds on each side would detect a difference of this size with probability `power`.
 
-    The least n with (t₁₋α/₂ + t_power) σ / √n ≤ |difference|, by Student's distribution with n − 1 degrees of freedom
-    (Colas et al., "How many random seeds? Statistical power analysis in deep reinforcement learning experiments",
-    2018, arXiv:1806.08295), where σ is the standard error times √n₀, and n₀ the harmonic mean of the present numbers.
+    It is the least n with (t₁₋α/₂ + t_power) σ / √n ≤ |difference|, by Student's distribution with n − 1 degrees of
+    freedom (Colas et al., "How many random seeds? Statistical power analysis in deep reinforcement learning
+    experiments", 2018, arXiv:1806.08295), where σ is the standard error times √n₀, and n₀ the harmonic mean of the
+    present numbers.
 
     Returns:
-        `None` where no number can be told: there is no difference, it is infinite, or it would take over 10,000 seeds.
+        `None` if there is no difference, if it is infinite, or if more than 10,000 seeds would be needed.
     """
     if not math.isfinite(difference) or not math.isfinite(standard_error) or difference == 0:
         return None
@@ -201,13 +202,13 @@ def _draw(n: int, m: int, paired: bool, n_samples: int, rng: np.random.Generator
 
 
 def _subtract(a: Scores, b: Scores) -> Scores:
-    """A − b, where equally infinite is equal."""
+    """A − b, where equal infinities differ by 0."""
     with np.errstate(invalid="ignore"):
         return np.where(a == b, 0.0, a - b)
 
 
 def _degrees_of_freedom(n: int, m: int, paired: bool) -> tuple[int, int]:
-    """Seeds on the smaller side, and the degrees of freedom."""
+    """Returns the seeds on the smaller side and the degrees of freedom."""
     return min(n, m), n - 1 if paired else n + m - 2
 
 
@@ -227,7 +228,7 @@ def _move_away(value: float, end: float, factor: float) -> float:
 
 def _percentiles(samples: Scores, confidence_level: float) -> tuple[float, float]:
     levels = (1 - confidence_level) / 2, (1 + confidence_level) / 2
-    # Between a number and an infinite one there is nothing to interpolate.
+    # Nothing can be interpolated between a finite and an infinite number.
     method: Any = "linear" if np.isfinite(samples).all() else "inverted_cdf"
     low, high = np.quantile(samples, levels, method=method)
     return float(low), float(high)

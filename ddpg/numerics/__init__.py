@@ -1,13 +1,13 @@
-"""How numbers are computed: the same ones on every x86-64 Linux machine with AVX2, whatever its processor.
+"""Portable numerics: the same results on every x86-64 Linux machine with AVX2, whatever its processor.
 
 Libraries choose among several versions of their code by the processor, the size of its caches and the number of cores,
 and each version rounds differently. This package pins one of them:
 
-- here, by environment variables that NumPy and oneDNN read once, so that `ddpg` has to be imported before NumPy;
+- here, by environment variables that NumPy and oneDNN read once, so `ddpg` must be imported before NumPy;
 - in `backend`, by TensorFlow's threads and XLA's options;
-- in `dense` and `products`, by how matrix products are summed, in learning and in acting.
+- in `dense` and `products`, by the order in which matrix products are summed, in learning and in acting.
 
-`obstacles` says what stands in the way in the present process. See docs/REPRODUCIBILITY.md.
+`obstacles` lists what prevents this in the current process. See docs/REPRODUCIBILITY.md.
 """
 
 import os
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-# What the x86-64-v3 level of the processor's instructions adds, as /proc/cpuinfo names it.
+# The features that level x86-64-v3 adds, as /proc/cpuinfo names them.
 _X86_64_V3 = frozenset({"abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"})
 
 PINNED = {
@@ -38,17 +38,17 @@ STAGE_ENVIRONMENT = {
     "SDL_VIDEODRIVER": "dummy",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-"""Environment variables of processes that run nothing but this project, such as a stage's: one thread, no GPU, no
-window, no chatter. Like the others they count only before NumPy and TensorFlow are loaded."""
+"""Environment variables for processes that run this project alone, such as a stage: one thread, no GPU, no window, no
+log messages. Like the others they only take effect before NumPy and TensorFlow are loaded."""
 
 
 class PortabilityWarning(UserWarning):
-    """Results of this process may differ in their last bits, and so in the end, from another machine's."""
+    """Results of this process may differ from those of another machine: in their last bits, and then altogether."""
 
 
 @cache
 def unsupported_machine() -> str | None:
-    """Why this machine is not one of those that compute the same numbers; `None` if it is."""
+    """Why results of this machine may differ from those of supported machines; `None` if it is supported."""
     machine = f"{platform.system()} on {platform.machine()}"
     if machine != "Linux on x86_64":
         return f"the same numbers are computed by Linux on x86_64, and this is {machine}"
@@ -60,7 +60,7 @@ def unsupported_machine() -> str | None:
 
 
 def _pin() -> list[str]:
-    """Sets the variables; returns what was loaded too early to read them, as `obstacles`."""
+    """Sets the variables; returns what was loaded too early to read them, in the form of `obstacles`."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if unsupported_machine():
         return []
@@ -71,10 +71,10 @@ def _pin() -> list[str]:
             "numpy was imported before ddpg, so what an environment computes with it may depend on the processor"
         )
         if {"NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"} & os.environ.keys():
-            found.append("and it was told which of the processor's features to use, so the policy may depend on them")
+            found.append("and with NPY_*_CPU_FEATURES set, so the policy may depend on these features")
     if "tensorflow" in sys.modules and not are_set:
         found.append("tensorflow was imported before ddpg, so its products may depend on the processor")
-    # NumPy takes a list of what to enable or one of what to disable.
+    # NumPy accepts either a list of features to enable or one to disable.
     os.environ.pop("NPY_ENABLE_CPU_FEATURES", None)
     os.environ.update(PINNED)
     return found
@@ -83,11 +83,11 @@ def _pin() -> list[str]:
 _found_at_import = _pin()
 
 checks: list[Callable[[], list[str]]] = []
-"""What else may find obstacles: of TensorFlow, once `backend` has loaded it."""
+"""Further sources of obstacles: `backend` adds TensorFlow's once it is loaded."""
 
 
 def obstacles() -> list[str]:
-    """What keeps this process from computing the same numbers as other machines; empty if nothing does."""
+    """What prevents this process from computing the same results as other machines; empty if nothing does."""
     machine = unsupported_machine()
     found = [machine] if machine else _found_at_import
     return [*found, *(obstacle for check in checks for obstacle in check())]
@@ -95,7 +95,7 @@ def obstacles() -> list[str]:
 
 @cache
 def warn_of_obstacles() -> None:
-    """Warns, once in a process, of what `obstacles` finds."""
+    """Issues one warning per process if there are `obstacles`."""
     found = obstacles()
     if found:
         warnings.warn(

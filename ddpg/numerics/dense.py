@@ -1,4 +1,4 @@
-"""Dense layers whose products, and gradients of them, XLA compiles itself."""
+"""Dense layers whose matrix products and gradients XLA compiles itself."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from ddpg.numerics.backend import keras, tf
 
 
 def with_own_products(model: keras.Model) -> keras.Model:
-    """A copy, with new weights, of a functional model, whose dense layers multiply by `matmul`."""
+    """Clones a functional model, with new weights and with dense layers that multiply by `matmul`."""
 
     def copy(layer: keras.Layer) -> keras.Layer:
         kind = _Dense if type(layer) is keras.layers.Dense else type(layer)
@@ -24,10 +24,10 @@ class _Dense(keras.layers.Dense):  # type: ignore[misc] # Keras' types are not k
 def matmul(x: Any, kernel: Any) -> Any:
     """The matrix product of x, shape (n, features), and kernel, shape (features, units): shape (n, units).
 
-    TensorFlow's own gradients multiply by transposed operands, and for those XLA calls Eigen, which splits a product by
-    the sizes of the processor's caches and does not sum all parts in the same order. Where the operands are transposed
-    first, XLA compiles the product: each sum is a chain of fused multiply-adds from the first term to the last, or for
-    a single unit several such chains that are added up.
+    TensorFlow's own gradients multiply transposed operands. For those XLA calls Eigen, which splits a product by the
+    sizes of the processor's caches and sums the parts in different orders. If the operands are transposed first, XLA
+    compiles the product: each sum is a chain of fused multiply-adds from the first term to the last, or, for a single
+    unit, the total of several such chains.
     """
 
     def gradient(upstream: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Imports that put off what takes long to load until it is used."""
+"""Lazy imports of modules that take long to load and may never be used."""
 
 import contextlib
 import gc
@@ -11,13 +11,13 @@ from types import ModuleType
 
 @contextlib.contextmanager
 def lazily(*modules: str) -> Iterator[None]:
-    """Within it, the first import of one of these modules only names it; it loads when anything looks into it.
+    """Makes imports of these modules in its block lazy: they load at the first access to an attribute.
 
-    Garbage collection pauses too: there is next to nothing to find while modules load.
+    Garbage collection is paused too: there is hardly anything to collect while modules load.
 
     Args:
-        modules: Their full names. One that is loaded already stays so. None that several threads may be the first to
-            use: Python 3.11.7, for one, shows it to the second half loaded.
+        modules: Full names. A module that is already loaded is left alone. Do not name a module that several threads
+            may access first: Python 3.11.7, for one, lets the second see it partially loaded.
     """
     finder = _LazyFinder(modules)
     collects = gc.isenabled()

@@ -1,4 +1,4 @@
-"""Matrix products in NumPy whose sums are in one order."""
+"""Matrix products in NumPy with a fixed order of summation."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 def product(x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
     """The matrix product, summed by NumPy itself instead of by BLAS.
 
-    BLAS chooses the order of its sums by the processor, the number of threads and how many rows are computed at once.
-    Here a row's product is the same alone and among others, for n up to 8192.
+    BLAS chooses the order of summation by the processor, the number of threads and the number of rows. Here the product
+    of a row is the same alone and among others, for n up to 8192.
 
     Args:
-        x: Shape (..., n); in C order, as the kernel.
+        x: Shape (..., n), in C order, like the kernel.
         kernel: Shape (n, m).
 
     Returns:

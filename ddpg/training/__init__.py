@@ -1,1 +1,1 @@
-"""The loop over episodes, and everything that remembers it: snapshots of the networks, checkpoints on disk."""
+"""Training: the loop over episodes, snapshots of the networks, and checkpoints on disk."""

@@ -1,4 +1,4 @@
-"""Snapshots: what the critic thinks of a plane of states, and what the actor does there."""
+"""Snapshots of the critic and the actor on a plane of states."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ EvaluateGrid = Callable[[Any, Any, int], tuple[Any, Any, Any]]
 
 
 class StateGrid:
-    """A grid over two dimensions of the state, the others held at a reference state.
+    """A grid over two dimensions of the state; the others are fixed at a reference state.
 
     Args:
         config: Which dimensions, how many cells, in which limits.
@@ -22,7 +22,7 @@ class StateGrid:
         action_size: Dimensions of the action.
 
     Raises:
-        ValueError: The configuration names dimensions that the spaces do not have.
+        ValueError: The configuration names dimensions that do not exist.
     """
 
     def __init__(self, config: GridConfig, observations: BoxScaler, action_size: int) -> None:
@@ -49,7 +49,7 @@ class StateGrid:
         self._action_line = np.linspace(-1, 1, config.n_actions, dtype=np.float32)
 
     def snapshot(self, evaluate: EvaluateGrid, step: int, episode: int) -> Snapshot:
-        """The networks on the grid, now."""
+        """Evaluates the present networks on the grid."""
         q, gradient, policy = evaluate(self._states, self._action_line, self.axes.action_dimension)
         return Snapshot(
             step=step,

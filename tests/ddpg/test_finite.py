@@ -4,7 +4,6 @@ import pytest
 from ddpg import DDPG, AgentConfig, TrainingConfig
 from ddpg.evaluation.rollouts import run_episodes
 from ddpg.finite import NotFiniteError
-from ddpg.training.trainer import train
 from tests.probes import Counter
 
 SMALL = AgentConfig(
@@ -30,7 +29,7 @@ class Faulty(Counter):
 def steps_until_noticed(env, message, **plan):
     agent = DDPG(env, SMALL, seed=1)
     with pytest.raises(NotFiniteError, match=message):
-        list(train(agent, TrainingConfig(**{"n_episodes": 3, "n_validation_episodes": 0, "run_tests": False} | plan)))
+        list(agent.trainer.train(TrainingConfig(**{"n_episodes": 3, "n_validation_episodes": 0, "run_tests": False} | plan)))
     assert np.isfinite(agent.replay_buffer.rows).all()
     assert np.isfinite(agent.replay_buffer.reward_mean)
     return env.count
@@ -77,5 +76,5 @@ def test_networks_that_diverge_are_noticed_within_the_episode(during_episode):
     agent = DDPG(Counter(), config, seed=1)
     message = "training episode 2: expected a finite .*, received .*; the networks diverged: try a smaller lr_actor"
     with pytest.raises(NotFiniteError, match=message):
-        list(train(agent, TrainingConfig(n_episodes=5, n_validation_episodes=0)))
+        list(agent.trainer.train(TrainingConfig(n_episodes=5, n_validation_episodes=0)))
     assert agent.n_updates < 6 if during_episode else agent.n_updates == 6

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ddpg.algorithm.learner import Learner
-from ddpg.algorithm.policy import Description, Policy, write_description
+from ddpg.algorithm.policy import Policy
+from ddpg.algorithm.saved_agent import Description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
 from ddpg.environments.interface import UnsuitableEnvironmentError

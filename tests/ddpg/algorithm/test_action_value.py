@@ -3,7 +3,7 @@ import pytest
 
 from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.networks import make_critic
-from ddpg.algorithm.policy import Description, write_description
+from ddpg.algorithm.saved_agent import Description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
 

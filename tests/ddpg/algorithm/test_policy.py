@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ddpg.algorithm.learner import Learner
-from ddpg.algorithm.policy import Description, Policy, read_description, write_description
+from ddpg.algorithm.policy import Policy
+from ddpg.algorithm.saved_agent import Description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
 
@@ -35,21 +36,6 @@ def test_is_the_keras_actor(tmp_path, changes):
         np.testing.assert_allclose(policy(observations[0]), policy(observations)[0], atol=1e-6)
 
 
-def test_description_survives_a_file(tmp_path):
-    config = AgentConfig(lr_actor=0.002)
-    write_description(tmp_path, Description(config, OBSERVATIONS, ACTIONS))
-    again = read_description(tmp_path)
-    assert again.config == config
-    assert again.observations.low.tolist() == [-1.2, -np.inf]
-    assert again.actions.high.tolist() == [1.0]
-    largest = float(np.finfo(np.float32).max)
-    unusual = BoxScaler([0, -largest, 3, -np.inf], [np.inf, largest, 3, 1])
-    write_description(tmp_path, Description(config, unusual, ACTIONS))
-    again = read_description(tmp_path)
-    np.testing.assert_array_equal(again.observations.low, unusual.low)
-    np.testing.assert_array_equal(again.observations.high, unusual.high)
-
-
 def test_names_what_is_missing_or_damaged(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json: expected a saved agent"):
         Policy.load(tmp_path)
@@ -71,14 +57,3 @@ def test_refuses_weights_of_another_configuration(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(document))
     with pytest.raises(ValueError, match=r"expected kernels of shape .*\(5, 6\).*, received .*\(5, 4\)"):
         Policy.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"), [({"format": 99}, "expected format 1, received 99"), ({"agent": {"tau": 1}}, "tau")], ids=str
-)
-def test_refuses_a_description_it_does_not_know(tmp_path, change, reason):
-    saved(tmp_path)
-    document = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(document | change))
-    with pytest.raises(ValueError, match=reason):
-        read_description(tmp_path)
