@@ -11,6 +11,9 @@ SMALL = AgentConfig(
 )
 
 
+DEFAULTS = {"n_episodes": 3, "n_validation_episodes": 0, "run_tests": False}
+
+
 class Faulty(Counter):
     """From some reset on, the third step gives what is asked."""
 
@@ -29,7 +32,7 @@ class Faulty(Counter):
 def steps_until_noticed(env, message, **plan):
     agent = DDPG(env, SMALL, seed=1)
     with pytest.raises(NotFiniteError, match=message):
-        list(agent.trainer.train(TrainingConfig(**{"n_episodes": 3, "n_validation_episodes": 0, "run_tests": False} | plan)))
+        list(agent.trainer.train(TrainingConfig(**DEFAULTS | plan)))
     assert np.isfinite(agent.replay_buffer.rows).all()
     assert np.isfinite(agent.replay_buffer.reward_mean)
     return env.count
