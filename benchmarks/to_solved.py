@@ -46,7 +46,7 @@ class Clock:
 def ours(seed: int, cap: float) -> dict[str, Any]:
     """Trains with params.yaml's settings, but without validation and snapshots, which serve to choose and to draw."""
     from ddpg.agent import DDPG
-    from ddpg.environments import interface as environment
+    from ddpg.environments.copies import copies
     from ddpg.evaluation.rollouts import mean_score, run_episodes
     from ddpg.seeding import Stream, episode_seed
     from pipeline import params
@@ -54,7 +54,7 @@ def ours(seed: int, cap: float) -> dict[str, Any]:
     settings = params.load()
     config = settings.train.model_copy(update={"n_validation_episodes": 0, "gen_q_a_frames_every_n_steps": 0})
     env = gym.make("MountainCarContinuous-v0")
-    envs = environment.copies(env, 50)
+    envs = copies(env, 50)
     seeds = [episode_seed(seed, Stream.EVALUATION_EPISODES, i) for i in range(N_EVALUATIONS)]
     clock = Clock()
     agent = DDPG(env, settings.agent, seed=seed)

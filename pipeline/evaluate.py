@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ddpg.algorithm.policy import Policy
-from ddpg.environments.interface import copies, make, prepare, require_spaces_of, reward_threshold
+from ddpg.environments.copies import copies
+from ddpg.environments.interface import make, prepare, require_spaces_of, reward_threshold
 from ddpg.evaluation.diagnosis import diagnose
 from ddpg.evaluation.rollouts import mean_score, run_episodes
 from ddpg.evaluation.statistics import bootstrap, interquartile_mean

@@ -1,6 +1,5 @@
 """What the agent requires of an environment, of Gymnasium or of classic gym."""
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,42 +95,6 @@ def require_spaces_of(saved: Description, env: Environment, folder: Path) -> Non
 def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environment:
     """Makes a registered environment; options such as `render_mode` override its keyword arguments."""
     return gymnasium.make(identifier, **{**kwargs, **options})
-
-
-def copies(env: Environment, n: int) -> list[Environment]:
-    """Makes n independent copies of an environment, without windows; or returns it alone if it cannot be copied."""
-    # Copying an environment with a window would open another.
-    ways = (
-        (_made_again, copy.deepcopy) if getattr(env, "render_mode", None) == "human" else (copy.deepcopy, _made_again)
-    )
-    for make in ways:
-        try:
-            return [make(env) for _ in range(n)]
-        except Exception:
-            continue
-    return [env]
-
-
-def _made_again(env: Environment) -> Environment:
-    """A new environment of the same specification, for one that cannot be copied."""
-    options = {"render_mode": None} if "render_mode" in env.spec.kwargs else {}
-    return gymnasium.make(env.spec, **options)
-
-
-def random_state(env: Environment) -> dict[str, Any] | None:
-    """The state of an environment's own random generator; `None` if it has none, or not yet."""
-    generator = getattr(_unwrapped(env), "np_random", None)
-    return dict(generator.bit_generator.state) if isinstance(generator, np.random.Generator) else None
-
-
-def set_random_state(env: Environment, state: Mapping[str, Any] | None) -> None:
-    """Restores what `random_state` returned."""
-    if state is not None:
-        _unwrapped(env).np_random.bit_generator.state = state
-
-
-def _unwrapped(env: Environment) -> Environment:
-    return getattr(env, "unwrapped", env)
 
 
 def flat_observation(observation: Any) -> NDArray[np.float32]:

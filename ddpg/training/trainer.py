@@ -12,6 +12,7 @@ from ddpg.algorithm.learner import UpdateMetrics
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.config import TrainingConfig
 from ddpg.environments import interface
+from ddpg.environments.copies import copies, random_state, set_random_state
 from ddpg.environments.interface import Environment, flat_observation, hold_action
 from ddpg.evaluation.rollouts import mean_score, run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
@@ -78,6 +79,7 @@ class Trainer:
         self.progress: TrainingProgress | None = None
         self.n_successes = 0
         self._validation_envs: list[Environment] = []
+        self._n_copied = 0
 
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
         """Trains the agent; one that was trained before continues, with its episodes counted on.
@@ -129,8 +131,8 @@ class Trainer:
 
     def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
         """Runs episodes without noise or learning from start states that are the same at every call."""
-        if len(self._validation_envs) != n_episodes:
-            self._validation_envs = interface.copies(self.env, n_episodes)
+        if self._n_copied != n_episodes:
+            self._validation_envs, self._n_copied = copies(self.env, n_episodes), n_episodes
         seeds = [episode_seed(self.agent.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
         return run_episodes(
             self.agent.policy,
@@ -309,8 +311,9 @@ class Trainer:
             "best": self.best and self.best._asdict(),
             "n_successes": self.n_successes,
             # For environments that ignore the seed of a reset.
-            "environment": interface.random_state(self.env),
-            "validation_environments": [interface.random_state(env) for env in self._validation_envs],
+            "environment": random_state(self.env),
+            "n_copied": self._n_copied,
+            "validation_environments": [random_state(env) for env in self._validation_envs],
         }
 
     def load_state_dict(self, state: Mapping[str, Any], config: TrainingConfig | None) -> None:
@@ -327,10 +330,9 @@ class Trainer:
         self.progress = None if config is None else TrainingProgress(config, **state["progress"])
         self.best = None if state["best"] is None else BestPolicy(**state["best"])
         self.n_successes = state["n_successes"]
-        self._validation_envs = interface.copies(self.env, len(state["validation_environments"]))
-        for env, random_state in zip(
-            [self.env, *self._validation_envs],
-            [state["environment"], *state["validation_environments"]],
-            strict=False,  # an environment that cannot be copied serves alone
-        ):
-            interface.set_random_state(env, random_state)
+        if state["n_copied"]:
+            self._validation_envs, self._n_copied = copies(self.env, state["n_copied"]), state["n_copied"]
+        environments = [self.env, *self._validation_envs]
+        random_states = [state["environment"], *state["validation_environments"]]
+        for env, of_generator in zip(environments, random_states, strict=True):
+            set_random_state(env, of_generator)

@@ -6,7 +6,6 @@ import pytest
 
 from ddpg.environments.interface import (
     UnsuitableEnvironmentError,
-    copies,
     dimension_names,
     flat_observation,
     hold_action,
@@ -89,42 +88,6 @@ def test_actions_lie_in_bounds_of_double_precision():
     env.reset()
     hold_action(env, np.array([0.3, -0.3], np.float32), 2)  # as float32 beyond both
     assert [each.tolist() for each in env.actions] == [[0.3, -0.3]] * 2
-
-
-def test_copies_are_independent():
-    registered = gymnasium.make("MountainCarContinuous-v0", render_mode="rgb_array")
-    for env in (registered, Counter()):
-        first, second = copies(env, 2)
-        first.reset(seed=1)
-        second.reset(seed=2)
-        first.step(first.action_space.low)
-        assert first.unwrapped is not second.unwrapped
-
-
-class Uncopyable(gymnasium.Wrapper):
-    """Neither a copy nor its specification makes it again."""
-
-    def __init__(self, env, unknown):
-        super().__init__(env)
-        self.unknown = (i for i in unknown)
-
-
-def test_what_can_be_copied_keeps_its_changes_and_what_cannot_is_made_again_or_serves_alone():
-    changed = gymnasium.make("MountainCarContinuous-v0")
-    changed.unwrapped.power = 0.5
-    assert copies(changed, 1)[0].unwrapped.power == 0.5
-    with_handle = gymnasium.make("MountainCarContinuous-v0")
-    with_handle.unwrapped.handle = (i for i in ())
-    again = copies(with_handle, 2)
-    assert len({id(env.unwrapped) for env in [*again, with_handle]}) == 3
-    wrapped = Uncopyable(gymnasium.make("MountainCarContinuous-v0"), [1])
-    assert copies(wrapped, 5) == [wrapped]
-
-
-def test_an_environment_that_cannot_be_copied_serves_alone():
-    env = Counter()
-    env.handle = (i for i in ())
-    assert copies(env, 5) == [env]
 
 
 def test_names_and_threshold():

@@ -1,0 +1,88 @@
+import gymnasium
+import numpy as np
+
+from ddpg.environments.copies import MAX_COPIES, copies, random_state, set_random_state
+from tests.probes import Counter
+
+
+def test_copies_are_independent():
+    registered = gymnasium.make("MountainCarContinuous-v0", render_mode="rgb_array")
+    for env in (registered, Counter()):
+        first, second = copies(env, 2)
+        first.reset(seed=1)
+        second.reset(seed=2)
+        first.step(first.action_space.low)
+        assert first.unwrapped is not second.unwrapped
+
+
+class Uncopyable(gymnasium.Wrapper):
+    """Neither a copy nor its specification makes it again."""
+
+    def __init__(self, env, unknown):
+        super().__init__(env)
+        self.unknown = (i for i in unknown)
+
+
+def test_what_can_be_copied_keeps_its_changes_and_what_cannot_is_made_again_or_serves_alone():
+    changed = gymnasium.make("MountainCarContinuous-v0")
+    changed.unwrapped.power = 0.5
+    assert copies(changed, 1)[0].unwrapped.power == 0.5
+    with_handle = gymnasium.make("MountainCarContinuous-v0")
+    with_handle.unwrapped.handle = (i for i in ())
+    again = copies(with_handle, 2)
+    assert len({id(env.unwrapped) for env in [*again, with_handle]}) == 3
+    wrapped = Uncopyable(gymnasium.make("MountainCarContinuous-v0"), [1])
+    assert copies(wrapped, 5) == [wrapped]
+
+
+def test_an_environment_that_cannot_be_copied_serves_alone():
+    env = Counter()
+    env.handle = (i for i in ())
+    assert copies(env, 5) == [env]
+
+
+SIMULATIONS = {}
+
+
+class Simulated(Counter):
+    """Its count is in a simulation that it knows by a handle, which a deep copy shares."""
+
+    def __init__(self, **options):
+        super().__init__(length=50, **options)
+        self.handle = len(SIMULATIONS)
+        SIMULATIONS[self.handle] = 0
+
+    count = property(lambda self: SIMULATIONS[self.handle], lambda self, n: SIMULATIONS.update({self.handle: n}))
+
+
+def test_deep_copies_that_share_a_simulation_are_made_from_the_specification(monkeypatch):
+    spec = gymnasium.envs.registration.EnvSpec("Simulated-v0", entry_point=Simulated)
+    monkeypatch.setitem(gymnasium.registry, "Simulated-v0", spec)
+    registered = gymnasium.make("Simulated-v0")
+    first, second = copies(registered, 2)
+    assert len({each.unwrapped.handle for each in (registered, first, second)}) == 3
+    alone = Simulated()
+    assert copies(alone, 2) == [alone]
+
+
+def test_an_environment_that_draws_from_elsewhere_is_copied_all_the_same():
+    class Undisciplined(Counter):
+        def _observation(self):
+            return np.random.uniform(0, 100, self.size).astype(np.float32)
+
+    assert len(copies(Undisciplined(), 3)) == 3
+
+
+def test_there_are_not_more_copies_than_serve_side_by_side():
+    assert len(copies(Counter(), 1000)) == MAX_COPIES
+
+
+def test_the_state_of_a_random_generator_returns():
+    env = Counter()
+    env.reset(seed=3)
+    state = random_state(env)
+    drawn = env.np_random.random(5)
+    set_random_state(env, state)
+    np.testing.assert_array_equal(env.np_random.random(5), drawn)
+    assert random_state(object()) is None
+    set_random_state(object(), None)
