@@ -15,55 +15,55 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-repro: $(INSTALLED) ## Train, evaluate and animate what is out of date, and print a summary
+repro: $(INSTALLED) ## Run the pipeline stages that are out of date, and print a summary
 	dvc repro
 	python -m pipeline.summary
 
-test: $(INSTALLED) ## Run all tests but those that take minutes each
+test: $(INSTALLED) ## Run all tests except those that take minutes each
 	pytest --numprocesses 2 -m "not minutes"
 
-quick: $(INSTALLED) ## Run the tests that take little, in about a minute
+quick: $(INSTALLED) ## Run the fast tests, in about a minute
 	pytest --numprocesses 2 -m "not slow and not minutes"
 
 slow: $(INSTALLED) ## Run the tests that take minutes each
 	pytest --numprocesses 2 -m minutes
 
-browser: ## Install Chromium, for the tests that look at pages
+browser: ## Install Chromium, for the tests of web pages
 	tests/install chromium chromium chromium-browser google-chrome
 
-qemu: ## Install QEMU, for the tests that emulate other processors
+qemu: ## Install QEMU, for the tests on emulated processors
 	tests/install qemu-user qemu-x86_64
 
-check: $(INSTALLED) ## Check format, style and types, and audit dependencies for known vulnerabilities
+check: $(INSTALLED) ## Check formatting, style and types, and audit the dependencies for known vulnerabilities
 	ruff format --check .
 	ruff check .
 	mypy
 	python .ci/audit.py requirements.lock
 
-format: $(INSTALLED) ## Format the code and mend what can be mended
+format: $(INSTALLED) ## Format the code and apply automatic lint fixes
 	ruff format .
 	ruff check --fix .
 
-ui: $(INSTALLED) ## Open the MLflow UI on this project's store (PORT=5000)
+ui: $(INSTALLED) ## Serve the MLflow UI for this project's store (PORT=5000)
 	python -m pipeline.ui --port $(PORT)
 
-bench: $(BENCH)/.installed ## Measure speed against named peers, with an environment of its own
+bench: $(BENCH)/.installed ## Measure speed against other libraries, in a separate environment
 	for benchmark in agent_step session to_solved seeds pipeline_runs scale floor animation; do \
 		$(BENCH)/bin/python benchmarks/$$benchmark.py || exit 1; done
 
-notebook: $(INSTALLED) ## Run the notebook again and keep its outputs
+notebook: $(INSTALLED) ## Rerun the notebook and save its outputs
 	python notebooks/execute.py
 
 # With the fewest versions, so that a package is the same for every Python, and with it the results.
 COMPILE := uv pip compile --quiet --universal --upgrade --fork-strategy fewest --generate-hashes --no-header \
 	--python-version 3.11
-lock: $(INSTALLED) ## Renew both requirements.lock from pyproject.toml and benchmarks/requirements.in
+lock: $(INSTALLED) ## Update both requirements.lock files from pyproject.toml and benchmarks/requirements.in
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) \
 		--constraint requirements.lock --override benchmarks/without-torch.txt \
 		--output-file benchmarks/requirements.lock benchmarks/requirements.in
 
-clean: ## Remove the environment and all caches, but no result
+clean: ## Remove the environments and tool caches, but no results
 	rm -rf .venv $(BENCH) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
