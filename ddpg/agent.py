@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_d
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface
+from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.interface import Environment
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
 from ddpg.numerics import warn_of_obstacles
@@ -43,8 +45,11 @@ class DDPG(OffPolicyAgent):
         env: The environment.
         trainer: Runs the episodes, and holds what comes of them.
 
+    Warns:
+        EnvironmentWarning: A short trial shows that results in the environment cannot repeat.
+
     Raises:
-        UnsuitableEnvironmentError: The environment's spaces are of another kind.
+        UnsuitableEnvironmentError: The environment's spaces are of another kind, or it breaks Gymnasium's interface.
         pydantic.ValidationError: A hyperparameter is unknown or out of its range.
     """
 
@@ -63,6 +68,8 @@ class DDPG(OffPolicyAgent):
         )
         self.trainer = Trainer(self, self.env)
         self._is_seed_given = seed is not None
+        for problem in check(self.env):
+            warnings.warn(problem, EnvironmentWarning, stacklevel=2)
         self._checkpoints: checkpoint.Written | None = None
 
     @property

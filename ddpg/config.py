@@ -1,6 +1,6 @@
 """All settings of the agent, its training and its state grid: typed, bounded and documented."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
@@ -25,6 +25,14 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_numpy(cls, values: Any) -> Any:
+        """Numbers and arrays of NumPy, as a search over hyperparameters draws them."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
 
 
 class AgentConfig(Config):

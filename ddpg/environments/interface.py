@@ -51,12 +51,14 @@ def prepare(env: Environment) -> Environment:
             raise UnsuitableEnvironmentError(
                 f"environment: expected a Gymnasium environment, received {type(env).__name__} without {attribute!r}"
             )
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        raise UnsuitableEnvironmentError("environment: expected a single one, received a vector of environments")
     _require_box("observation space", env.observation_space)
     _require_box("action space", env.action_space)
     space = env.action_space
     if not (np.issubdtype(space.dtype, np.floating) and BoxScaler(space.low, space.high).bounded.all()):
         raise UnsuitableEnvironmentError(
-            f"action space: expected a Box of real numbers with finite bounds, received {space}"
+            f"action space: expected a Box of real numbers with finite bounds, low < high, received {space}"
         )
     return _without_broken_checker(env)
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -25,6 +26,16 @@ from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 def test_refuses_by_name(field, value):
     with pytest.raises(ValidationError, match=field):
         AgentConfig(**{field: value})
+
+
+def test_numbers_of_numpy_are_taken_as_numbers():
+    config = AgentConfig(
+        lr_actor=np.float32(0.5), replay_batch_size=np.int64(8), hidden_layer_sizes_actor=np.array([4, 5]),
+        train_during_episode=np.bool_(False),
+    )  # fmt: skip
+    assert config == AgentConfig(
+        lr_actor=0.5, replay_batch_size=8, hidden_layer_sizes_actor=[4, 5], train_during_episode=False
+    )
 
 
 def test_refuses_critic_paths_that_cannot_be_added():

@@ -20,7 +20,8 @@ from tests.probes import Counter
     [
         ({"action_space": gymnasium.spaces.Discrete(3)}, r"action space: expected a Box .* received Discrete\(3\)"),
         ({"observation_space": gymnasium.spaces.Discrete(3)}, "observation space: expected a Box"),
-        ({"action_space": gymnasium.spaces.Box(-np.inf, 1, (1,))}, "finite bounds, received Box"),
+        ({"action_space": gymnasium.spaces.Box(-np.inf, 1, (1,))}, "finite bounds, low < high, received Box"),
+        ({"action_space": gymnasium.spaces.Box(np.zeros(2, "f"), np.array([1, 0], "f"))}, "low < high, received Box"),
         ({"action_space": gymnasium.spaces.Box(0, 3, (1,), np.int64)}, "real numbers"),
         ({"action_space": gymnasium.spaces.Box(-1, 1, (0,))}, "at least one dimension"),
     ],
@@ -109,3 +110,8 @@ def test_classic_gym_works_once_its_broken_checker_is_gone():
     step = hold_action(prepared, np.array([1.0], np.float32), 5)
     assert step.environment_steps == 5
     assert step.reward == pytest.approx(-0.5)
+
+
+def test_a_vector_of_environments_is_named():
+    with pytest.raises(UnsuitableEnvironmentError, match="expected a single one, received a vector"):
+        prepare(gymnasium.make_vec("Pendulum-v1", num_envs=2))

@@ -1,0 +1,136 @@
+"""A short trial of an environment before any work: whether it keeps to Gymnasium's interface, and repeats itself."""
+
+import pickle
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ddpg.environments.copies import copies
+from ddpg.environments.interface import Environment, UnsuitableEnvironmentError, as_action
+
+_STEPS = 10
+
+
+class EnvironmentWarning(UserWarning):
+    """Results in this environment cannot repeat; the message says why and what to do."""
+
+
+def check(env: Environment) -> list[str]:
+    """Tries an environment in a copy.
+
+    Args:
+        env: As `interface.prepare` returned it.
+
+    Returns:
+        Why results in it cannot repeat, and what to do; empty if they can.
+
+    Raises:
+        UnsuitableEnvironmentError: It breaks Gymnasium's interface; the message names the method, what was expected and
+            what was received.
+    """
+    trial, problems = copies(env, 1)[0], []
+    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
+        first, again = _episode(trial, seed=0), _episode(trial, seed=0)
+    if draws:
+        problems.append(
+            "environment: expected randomness from self.np_random alone, which reset(seed=...) seeds, "
+            f"but it draws from {' and '.join(draws)}"
+        )
+    statistics = [type(wrapper).__name__ for wrapper in _wrappers(env) if _has_running_statistics(wrapper)]
+    if statistics:
+        problems.append(
+            f"environment: expected wrappers without state that outlives an episode, received {', '.join(statistics)}: "
+            "its running statistics change with every episode, tests and validation included, and are not saved"
+        )
+    if not problems and first != again:
+        problems.append(
+            "environment: expected the same episode after each reset(seed=0) with the same actions, received another: "
+            "its randomness has to come from self.np_random, and nothing may outlive an episode"
+        )
+    return problems
+
+
+def _episode(env: Environment, seed: int) -> list[bytes]:
+    """The start of an episode, checked step by step."""
+    shown = [_checked_reset(env.reset(seed=seed), env)]
+    space, rng = env.action_space, np.random.default_rng(seed)
+    for _ in range(_STEPS):
+        action = space.low + rng.random(space.shape) * (space.high - space.low)
+        observation, reward, ended = _checked_step(env.step(as_action(space, action.ravel())), env)
+        shown += [observation, reward]
+        if ended:
+            break
+    return shown
+
+
+def _checked_reset(returned: Any, env: Environment) -> bytes:
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        raise _broken("reset", "(observation, info)", _described(returned))
+    return _checked_observation("reset", returned[0], env)
+
+
+def _checked_step(returned: Any, env: Environment) -> tuple[bytes, bytes, bool]:
+    if not (isinstance(returned, tuple) and len(returned) == 5):
+        raise _broken("step", "(observation, reward, terminated, truncated, info)", _described(returned))
+    observation, reward, terminated, truncated, _ = returned
+    if np.ndim(reward) or not np.issubdtype(np.asarray(reward).dtype, np.number) or not np.isfinite(reward):
+        raise _broken("step", "a finite number as reward", _described(reward))
+    for name, value in (("terminated", terminated), ("truncated", truncated)):
+        if not isinstance(value, bool | np.bool_):
+            raise _broken("step", f"a bool as {name}", _described(value))
+    return _checked_observation("step", observation, env), np.float64(reward).tobytes(), bool(terminated or truncated)
+
+
+def _checked_observation(method: str, observation: Any, env: Environment) -> bytes:
+    shape = env.observation_space.shape
+    try:
+        values = np.asarray(observation, np.float32)
+    except (TypeError, ValueError):
+        raise _broken(method, f"an observation of numbers, of shape {shape}", _described(observation)) from None
+    if values.shape != shape:
+        raise _broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise _broken(method, "a finite observation", str(observation))
+    return values.tobytes()
+
+
+def _broken(method: str, expected: str, received: str) -> UnsuitableEnvironmentError:
+    return UnsuitableEnvironmentError(f"environment: {method}: expected {expected}, received {received}")
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"{len(value)} values"
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
+
+
+@contextmanager
+def _global_randomness() -> Iterator[list[str]]:
+    """Restores the state of the global generators at its end, and lists those that were drawn from."""
+    used: list[str] = []
+    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        yield used
+    finally:
+        if pickle.dumps(np.random.get_state()) != pickle.dumps(of_numpy):  # noqa: NPY002
+            used.append("numpy.random")
+        if random.getstate() != of_python:
+            used.append("random")
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        random.setstate(of_python)
+
+
+def _wrappers(env: Environment) -> Iterator[Environment]:
+    while "env" in vars(env):
+        yield env
+        env = env.env
+
+
+def _has_running_statistics(wrapper: Environment) -> bool:
+    return any(
+        hasattr(value, "mean") and hasattr(value, "var") and hasattr(value, "count") for value in vars(wrapper).values()
+    )

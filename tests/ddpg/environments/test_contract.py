@@ -1,0 +1,106 @@
+import random
+
+import gymnasium
+import numpy as np
+import pytest
+
+from ddpg import DDPG
+from ddpg.environments.contract import EnvironmentWarning, check
+from ddpg.environments.interface import UnsuitableEnvironmentError, prepare
+from tests.probes import Counter
+
+
+def broken(reset=None, step=None):
+    """A `Counter` whose returned values are changed by these functions."""
+
+    class Broken(Counter):
+        def reset(self, *, seed=None, options=None):
+            returned = super().reset(seed=seed)
+            return reset(*returned) if reset else returned
+
+        def step(self, action):
+            returned = super().step(action)
+            return step(*returned) if step else returned
+
+    return Broken()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reset": lambda obs, info: obs}, r"reset: expected \(observation, info\), received an array"),
+        ({"reset": lambda obs, info: (obs[:1], info)}, r"reset: expected an observation of shape \(2,\)"),
+        (
+            {"reset": lambda obs, info: (obs * np.nan, info)},
+            r"reset: expected a finite observation, received \[nan nan",
+        ),
+        ({"reset": lambda obs, info: ({"x": 1}, info)}, "reset: expected an observation of numbers"),
+        ({"step": lambda obs, reward, *rest: (obs, reward, True, {})}, "step: expected .*, received 4 values"),
+        ({"step": lambda obs, *rest: (obs[None], *rest)}, r"step: expected an observation of shape \(2,\)"),
+        ({"step": lambda obs, reward, *rest: (obs, np.array([reward]), *rest)}, "reward, received an array of shape"),
+        ({"step": lambda obs, reward, *rest: (obs, None, *rest)}, "a finite number as reward, received None"),
+        ({"step": lambda obs, reward, *rest: (obs, np.inf, *rest)}, "a finite number as reward, received inf"),
+        ({"step": lambda obs, reward, end, cut, info: (obs, reward, 0, cut, info)}, "a bool as terminated, received 0"),
+    ],
+)
+def test_what_breaks_the_interface_is_named_before_any_work(change, message):
+    with pytest.raises(UnsuitableEnvironmentError, match=message):
+        check(broken(**change))
+
+
+class Elsewhere(Counter):
+    """Draws from a global generator."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def _observation(self):
+        return np.full(self.size, self.draw(), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [(lambda: np.random.rand(), "numpy.random"), (lambda: random.random(), "random")],
+    ids=["numpy", "python"],
+)
+def test_randomness_from_elsewhere_is_named_and_left_as_it_was(draw, name):
+    np.random.seed(1)
+    random.seed(1)
+    expected = np.random.rand(), random.random()
+    np.random.seed(1)
+    random.seed(1)
+    (problem,) = check(Elsewhere(draw))
+    assert problem.endswith(f"it draws from {name}")
+    assert (np.random.rand(), random.random()) == expected
+
+
+def test_an_agent_warns_of_an_environment_that_cannot_repeat():
+    with pytest.warns(EnvironmentWarning, match=r"draws from numpy\.random"):
+        DDPG(Elsewhere(lambda: np.random.rand()), replay_batch_size=8)
+
+
+@pytest.mark.parametrize("wrapper", [gymnasium.wrappers.NormalizeObservation, gymnasium.wrappers.NormalizeReward])
+def test_running_statistics_are_named_by_their_wrapper(wrapper):
+    (problem,) = check(wrapper(gymnasium.make("MountainCarContinuous-v0")))
+    assert wrapper.__name__ in problem
+
+
+def test_what_outlives_an_episode_is_found():
+    class Remembering(Counter):
+        def _observation(self):
+            return np.full(self.size, len(self.seeds), np.float32)
+
+    (problem,) = check(Remembering())
+    assert "nothing may outlive an episode" in problem
+
+
+@pytest.mark.parametrize("name", ["MountainCarContinuous-v0", "Pendulum-v1"])
+def test_environments_of_gymnasium_keep_the_contract(name):
+    assert check(prepare(gymnasium.make(name))) == []
+
+
+def test_the_environment_itself_is_left_alone():
+    env = Counter()
+    assert check(env) == []
+    assert (env.seeds, env.actions) == ([], [])
