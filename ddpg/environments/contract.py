@@ -32,8 +32,9 @@ def check(env: Environment) -> list[str]:
         UnsuitableEnvironmentError: It breaks Gymnasium's interface; the message names the method, what was expected and
             what was received.
     """
-    trial, problems = copies(env, 1)[0], []
+    problems = []
     with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
+        trial = copies(env, 1)[0]
         first, again = _episode(trial, seed=0), _episode(trial, seed=0)
     if draws:
         problems.append(

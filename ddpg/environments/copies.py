@@ -71,7 +71,7 @@ def _are_independent(first: Environment, second: Environment) -> bool:
         has_ended = terminated or truncated
 
     with warnings.catch_warnings(action="ignore"):
-        alone, again, beside = _trace(first), _trace(first), _trace(first, disturb)
+        alone, beside, again = _trace(first), _trace(first, disturb), _trace(first)
     return alone == beside or alone != again
 
 

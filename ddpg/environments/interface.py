@@ -14,6 +14,9 @@ from ddpg.algorithm.scaling import BoxScaler
 Environment = Any
 """A `gymnasium.Env`, or a `gym.Env` of gym 0.26, which has the same methods but other classes."""
 
+MAX_EPISODE_STEPS = 100_000
+"""Environment steps after which an episode counts as endless, where the environment states no longer limit."""
+
 _NAMES = {
     "MountainCarContinuous": (("position", "velocity"), ("force",)),
     "Pendulum": (("cos angle", "sin angle", "angular velocity"), ("torque",)),
@@ -26,6 +29,10 @@ _NAMES = {
 
 class UnsuitableEnvironmentError(ValueError):
     """The agent cannot learn in this environment."""
+
+
+class EndlessEpisodeError(UnsuitableEnvironmentError):
+    """An episode does not end."""
 
 
 class Step(NamedTuple):
@@ -125,6 +132,26 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
         if terminated or truncated:
             break
     return Step(flat_observation(observation), total, bool(terminated), bool(truncated), taken)
+
+
+def require_end(where: str, env: Environment, environment_steps: int) -> None:
+    """Checks that an episode which goes on is not endless.
+
+    Args:
+        where: Names the episode.
+        env: The environment; a time limit of its own may be longer than `MAX_EPISODE_STEPS`.
+        environment_steps: Those of the episode so far.
+
+    Raises:
+        EndlessEpisodeError: They are more than any episode should have.
+    """
+    if environment_steps >= MAX_EPISODE_STEPS:
+        own = getattr(getattr(env, "spec", None), "max_episode_steps", None) or 0
+        if environment_steps >= max(own, MAX_EPISODE_STEPS):
+            raise EndlessEpisodeError(
+                f"{where}: expected an end within {MAX_EPISODE_STEPS:,} environment steps, found none; limit the time, "
+                "by gymnasium.make(..., max_episode_steps=...) or by max_episode_steps in environment.kwargs"
+            )
 
 
 def reward_threshold(env: Environment) -> float | None:

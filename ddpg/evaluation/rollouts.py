@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.environments.interface import Environment, Step, flat_observation, hold_action
+from ddpg.environments.interface import Environment, Step, flat_observation, hold_action, require_end
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 
@@ -57,6 +57,7 @@ def run_episodes(
 
     Raises:
         NotFiniteError: An environment returned, or the policy computed, NaN or infinity.
+        EndlessEpisodeError: An episode does not end.
     """
     where = f"noise-free episode {episode}" if episode else "an evaluation episode"
     waiting = list(enumerate(seeds))[::-1]
@@ -78,6 +79,7 @@ def run_episodes(
             require_reward(where, step.reward)
             current.record(action, step)
             if not (step.terminated or step.truncated):
+                require_end(where, current.env, current.environment_steps)
                 still_running.append(current)
                 continue
             require_observation(where, step.observation)

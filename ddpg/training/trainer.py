@@ -13,7 +13,7 @@ from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.config import TrainingConfig
 from ddpg.environments import interface
 from ddpg.environments.copies import copies, random_state, set_random_state
-from ddpg.environments.interface import Environment, flat_observation, hold_action
+from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
 from ddpg.evaluation.rollouts import mean_score, run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import (
@@ -93,6 +93,7 @@ class Trainer:
 
         Raises:
             NotFiniteError: The environment returned, or the networks computed, NaN or infinity.
+            EndlessEpisodeError: An episode does not end.
         """
         self.progress = TrainingProgress(config, config.eps, config.n_episodes)
         yield from self.resume(on_step)
@@ -212,6 +213,8 @@ class Trainer:
             require_reward(where, step.reward)
             require_observation(where, step.observation)
             ended = step.terminated or step.truncated
+            if not ended:
+                require_end(where, env, environment_steps + step.environment_steps)
             agent.observe(observation, scaled_action, step.reward, step.observation, step.terminated, step.truncated)
             observation = step.observation
             observations.append(observation)

@@ -4,7 +4,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+from ddpg import DDPG
 from ddpg.environments.interface import (
+    EndlessEpisodeError,
     UnsuitableEnvironmentError,
     dimension_names,
     flat_observation,
@@ -115,3 +117,17 @@ def test_classic_gym_works_once_its_broken_checker_is_gone():
 def test_a_vector_of_environments_is_named():
     with pytest.raises(UnsuitableEnvironmentError, match="expected a single one, received a vector"):
         prepare(gymnasium.make_vec("Pendulum-v1", num_envs=2))
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_an_endless_episode_is_named(monkeypatch, train):
+    monkeypatch.setattr("ddpg.environments.interface.MAX_EPISODE_STEPS", 30)
+    agent = DDPG(Counter(length=99), replay_batch_size=8, learning_starts=500)
+    with pytest.raises(EndlessEpisodeError, match="expected an end within 30 environment steps"):
+        agent.train_n_episodes(1) if train else agent.test()
+
+
+def test_an_environment_may_state_a_longer_limit(monkeypatch):
+    monkeypatch.setattr("ddpg.environments.interface.MAX_EPISODE_STEPS", 30)
+    env = gymnasium.make("Pendulum-v1", max_episode_steps=50)
+    assert DDPG(env, replay_batch_size=8).test().n_steps == 50
