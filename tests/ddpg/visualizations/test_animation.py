@@ -128,7 +128,6 @@ def test_player(agent: SimpleNamespace) -> None:
         ({"display_mode": "jpg"}, "display_mode: expected one of video_file, gif, video, js"),
         ({"display_mode": "gif", "path": "a.mp4"}, r"path: expected the suffix \.gif"),
         ({"display_mode": "js", "path": "a.html"}, "path: expected none"),
-        ({"every_n_steps": 0}, "every_n_steps: expected at least 1"),
         ({"display_mode": "js", "fps": 0}, "fps: expected more than 0"),
         ({"display_mode": "video", "fps": -1}, "fps: expected more than 0"),
         ({"colour_scale": "fixed"}, "colour_scale: expected run or frame"),
@@ -141,17 +140,6 @@ def test_invalid_arguments(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         create_animation(agent, **arguments)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("display_mode", ["video_file", "gif", "video", "js"])
-def test_no_snapshots(
-    agent: SimpleNamespace, display_mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    agent.history.snapshots.clear()
-    with pytest.raises(ValueError, match="train with gen_q_a_frames_every_n_steps"):
-        create_animation(agent, display_mode=display_mode)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 
@@ -171,8 +159,7 @@ def test_the_bytes_depend_only_on_the_history(
     assert len(contents) == 1
 
 
-@pytest.mark.parametrize("n_processes", [1, 2])
-def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path: Path, n_processes: int) -> None:
+def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path: Path) -> None:
     take_snapshots(history, 5000)
     history.save(tmp_path / "history.npz")
     (tmp_path / "training.mp4").write_text("old")
@@ -181,16 +168,10 @@ def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path:
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from pathlib import Path; from ddpg.history import TrainingHistory; import ddpg.visualizations as v;"
         "h = TrainingHistory.load(Path('history.npz')); print('started', flush=True);"
-        f"v.write_training_animation(h, Path('training.mp4'), n_processes={n_processes})"
+        "v.write_training_animation(h, Path('training.mp4'), n_processes=2)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         while process.poll() is None and not list(tmp_path.glob(".*.training.mp4")):
@@ -269,10 +250,3 @@ def test_cores_that_this_process_may_not_use_do_not_count(
         assert set(segments_of(history, process_ids, None)) == {os.getpid()}
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def test_pictures_need_no_tensorflow() -> None:
-    check = (
-        "import sys, ddpg.visualizations; print({'tensorflow', 'keras', 'mlflow', 'dvc', 'pandas'} & {*sys.modules})"
-    )
-    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout == "set()\n"

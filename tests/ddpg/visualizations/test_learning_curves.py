@@ -60,13 +60,6 @@ def test_a_single_seed_is_only_its_curve(episodes: pd.DataFrame) -> None:
     assert not axes.collections
 
 
-def test_equal_curves_give_equal_bytes(episodes: pd.DataFrame, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}.svg" for name in "ab"]
-    for path in paths:
-        draw_learning_curves(episodes, path, reward_threshold=5, rng=np.random.default_rng(3))
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
 def test_the_measure_and_the_threshold_are_drawn(episodes: pd.DataFrame, tmp_path: Path) -> None:
     draw_learning_curves(episodes, tmp_path / "test.svg", 90)
     draw_learning_curves(episodes, tmp_path / "training.svg", measure="training_return")

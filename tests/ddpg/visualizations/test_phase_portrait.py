@@ -90,16 +90,6 @@ def test_limits_are_the_bounds_or_what_was_visited() -> None:
     np.testing.assert_allclose([y_low, y_high], [heights.min() - margin, heights.max() + margin], atol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("env", [Plane(), Hidden()], ids=["field", "recorded"])
-def test_equal_portraits_give_equal_bytes(tmp_path: Path, env: Plane) -> None:
-    episodes = record(env, 2)
-    paths = [tmp_path / f"{name}.svg" for name in "ab"]
-    for path in paths:
-        draw_phase_portrait(env, halve, episodes, path, 2)
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
 def test_says_what_the_arrows_are_and_how_episodes_ended(tmp_path: Path) -> None:
     path = tmp_path / "portrait.svg"
     texts = {}

@@ -46,3 +46,11 @@ def test_snapshots_at_multiples_and_the_last(history: TrainingHistory, every_n_s
 def test_the_snapshot_before_the_first_step_is_at_a_multiple(history: TrainingHistory) -> None:
     history.snapshots.insert(0, history.snapshots[0]._replace(step=0))
     assert [snapshot.step for snapshot in select_snapshots(history, 8)] == [0, 8, 14]
+
+
+def test_invalid_arguments(history: TrainingHistory) -> None:
+    with pytest.raises(ValueError, match="every_n_steps: expected at least 1, received 0"):
+        select_snapshots(history, 0)
+    history.snapshots.clear()
+    with pytest.raises(ValueError, match="train with gen_q_a_frames_every_n_steps"):
+        select_snapshots(history)

@@ -104,11 +104,6 @@ def test_a_frame_does_not_depend_on_those_before(history: TrainingHistory) -> No
     assert not np.array_equal(there[0], there[1])
 
 
-@pytest.mark.parametrize("size", [(640, 360), (320, 180), (500, 500)])
-def test_sizes(history: TrainingHistory, size: tuple[int, int]) -> None:
-    assert TrainingPicture(history, size).draw(history.snapshots[0]).shape == (size[1], size[0], 4)
-
-
 @pytest.mark.parametrize("n_actions", [2, 3, 4, 5])
 def test_a_policy_and_a_gradient_for_each_of_four_actions(
     history_of: Callable[..., TrainingHistory], n_actions: int
