@@ -1,18 +1,11 @@
 """How long does a frame of the training animation take, against Matplotlib's own way to the same file?
 
 The animation of the median seed's training, as the animate stage writes it, by one and by two processes, and its
-frames by `FuncAnimation.save` with the same panels. A measurement is a Python process of its own, and takes all from
-the loaded history to the finished mp4; imports and loading are not counted. The ways take turns.
+frames by `FuncAnimation.save` with the same panels. Each measurement is a separate Python process, from the loaded
+history to the finished mp4; imports and loading do not count. The ways take turns.
 """
 
 import argparse
-import importlib.metadata
-import json
-import os
-import platform
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,18 +20,18 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
+import common
 from ddpg.history import FloatArray, Snapshot, TrainingHistory
 from ddpg.visualizations import select_snapshots, write_training_animation
-from ddpg.visualizations.timeline import Timeline
+from ddpg.visualizations.timeline import moment_at
 from pipeline import params, results
 
 mpl.rcParams["animation.ffmpeg_path"] = imageio_ffmpeg.get_ffmpeg_exe()
 
-RESULTS = Path(__file__).parent / "results" / "animation.json"
 PROCESSES = {"one process": 1, "two processes": 2}
 PEER = "FuncAnimation.save"
 PACKAGES = ("numpy", "matplotlib", "av", "joblib", "imageio-ffmpeg")
-# Of the frames the peer draws, evenly chosen; all would take minutes.
+# Evenly chosen frames that the peer draws; all of them would take minutes.
 PEER_FRAMES = 40
 
 
@@ -74,7 +67,6 @@ class PlainAnimation:
 
     def __init__(self, history: TrainingHistory, snapshots: list[Snapshot]) -> None:
         self._history, self._snapshots, self._grid = history, snapshots, history.grid
-        self._timeline = Timeline(history)
         self._figure = Figure(figsize=(12.8, 7.2), dpi=100)
         FigureCanvasAgg(self._figure)
         rows = [[*self._grids(snapshots[0])], ["returns"] * 2 + ["traces"] * 3]
@@ -121,7 +113,7 @@ class PlainAnimation:
         return [self._axes[name].plot([], [], label=label)[0] for label in labels]
 
     def _update(self, snapshot: Snapshot) -> None:
-        moment = self._timeline.at(snapshot)
+        moment = moment_at(self._history, snapshot)
         episode, n_steps = moment.training_episode, moment.n_steps
         tests = self._history.test_episodes[: moment.n_tested]
         for name, values in self._grids(snapshot).items():
@@ -144,69 +136,41 @@ class PlainAnimation:
         animation.save(str(path), writer=FFMpegWriter(fps=fps))
 
 
-def compare(n_runs: int) -> dict[str, Any]:
-    """All measurements, each way's in turn."""
-    ways = [*PROCESSES, PEER]
-    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
-    for _ in range(n_runs):
-        for way in ways:
-            command = [sys.executable, __file__, "--measure", way]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            runs[way].append(json.loads(output.splitlines()[-1]))
-    return {
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {
-            "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in PACKAGES},
-        },
-        "ways": {way: summarize(some) for way, some in runs.items()},
-    }
-
-
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Milliseconds per frame of some runs."""
-    times = sorted(1000 * run["seconds"] / run["n_frames"] for run in runs)
+    """Milliseconds and size per frame."""
     return {
         "n_frames": runs[0]["n_frames"],
-        "ms_per_frame": {"median": statistics.median(times), "lowest": times[0], "highest": times[-1]},
+        "ms_per_frame": common.spread(1000 * run["seconds"] / run["n_frames"] for run in runs),
         "kib_per_frame": runs[0]["bytes_per_frame"] / 1024,
     }
 
 
-def processor() -> str:
-    """The processor's name as Linux tells it, else its architecture."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
-
-
-def show(comparison: dict[str, Any]) -> None:
-    """Prints a table."""
-    peer = comparison["ways"][PEER]["ms_per_frame"]["median"]
-    print(f"{'':20}{'frames':>8}{'ms per frame [range]':>28}{'KiB per frame':>16}{'faster':>10}")
-    for way, row in comparison["ways"].items():
-        times = row["ms_per_frame"]
-        shown = f"{times['median']:.1f} [{times['lowest']:.1f}, {times['highest']:.1f}]"
-        print(f"{way:20}{row['n_frames']:>8}{shown:>28}{row['kib_per_frame']:>16.1f}{peer / times['median']:>9.1f}×")
-    print(f"{PEER} draws frames evenly chosen from the same, at the same 1280 × 720 pixels.")
-    print(", ".join(f"{name} {version}" for name, version in comparison["versions"].items()))
-    machine = comparison["machine"]
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine['system']}")
-
-
 def main() -> None:
-    """Reads the command line."""
+    """Measure each way in turn."""
+    if common.answer(measure):
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="of each way (5)")
-    parser.add_argument("--measure", choices=[*PROCESSES, PEER], help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure:
-        print(json.dumps(measure(arguments.measure)))
-        return
-    comparison = compare(arguments.runs)
-    show(comparison)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n")
+    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in (*PROCESSES, PEER)}
+    for _ in range(parser.parse_args().runs):
+        for way, some in runs.items():
+            some.append(common.measure(__file__, way))
+    ways = {way: summarize(some) for way, some in runs.items()}
+    peer = ways[PEER]["ms_per_frame"]["median"]
+    print("\n## Training animation\n")
+    rows = [
+        [
+            way,
+            str(row["n_frames"]),
+            common.shown(row["ms_per_frame"], 1),
+            f"{row['kib_per_frame']:.1f}",
+            f"{peer / row['ms_per_frame']['median']:.0f}×",
+        ]
+        for way, row in ways.items()
+    ]
+    common.table(["", "frames", "ms per frame", "KiB per frame", "faster"], rows)
+    print(f"\n{PEER} draws frames evenly chosen from the same, at the same 1280 × 720 pixels.")
+    common.write(__file__, PACKAGES, ways)
 
 
 if __name__ == "__main__":

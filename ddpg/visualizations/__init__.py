@@ -1,13 +1,23 @@
-"""Pictures of a training: animations, posters, replayed episodes and learning curves."""
+"""Pictures and videos of a training and of a policy.
 
-from ddpg.visualizations.animation import create_animation, draw_poster, render_training, write_training_animation
+Where to change what:
+
+- training animation and poster: `animation` (files, processes), `timeline` (which snapshots become frames),
+  `training_picture` (layout of one frame), `panels` (networks on the state grid), `charts` (returns and traces)
+- rollout video: `rollout` (replays episodes), `rollout_picture` (one frame of one episode)
+- learning curves: `learning_curves`; phase portrait: `phase_portrait`
+- notebooks: `notebook` (player, embedded video, live returns)
+- shared: `figure` (figures, colours, how numbers are written), `text` (fast text), `video` (mp4 and gif)
+"""
+
+from ddpg.visualizations.animation import create_animation, draw_poster, write_training_animation
 from ddpg.visualizations.learning_curves import draw_learning_curves
-from ddpg.visualizations.live import LiveReturns
-from ddpg.visualizations.networks_picture import NetworksPicture
+from ddpg.visualizations.notebook import LiveReturns
 from ddpg.visualizations.phase_portrait import draw_phase_portrait
-from ddpg.visualizations.rollout import render_episode, render_rollout, side_by_side, write_rollout
+from ddpg.visualizations.rollout import render_rollout
 from ddpg.visualizations.timeline import select_snapshots
-from ddpg.visualizations.video import write_gif, write_mp4
+from ddpg.visualizations.training_picture import NetworksPicture
+from ddpg.visualizations.video import write_mp4
 
 __all__ = [
     "LiveReturns",
@@ -16,13 +26,8 @@ __all__ = [
     "draw_learning_curves",
     "draw_phase_portrait",
     "draw_poster",
-    "render_episode",
     "render_rollout",
-    "render_training",
     "select_snapshots",
-    "side_by_side",
-    "write_gif",
     "write_mp4",
-    "write_rollout",
     "write_training_animation",
 ]

@@ -2,40 +2,48 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
+import joblib  # type: ignore[import-untyped]
 from PIL import Image
+from tqdm import tqdm
 
 from ddpg.files import replacing
-from ddpg.history import TrainingHistory
-from ddpg.visualizations.player import Html, embed_player, embed_video, encode_png
-from ddpg.visualizations.segments import draw_segments
+from ddpg.history import Snapshot, TrainingHistory
+from ddpg.visualizations.notebook import Html, embed_player, embed_video, encode_png
 from ddpg.visualizations.timeline import select_snapshots
 from ddpg.visualizations.training_picture import ColourScaleOf, TrainingPicture
 from ddpg.visualizations.video import (
+    FRAMES_PER_SEGMENT,
     Frame,
     check_fps,
     choose_gif_frames,
     encode_mp4,
     join_mp4,
-    save_gif,
     shrink,
+    write_gif,
 )
+
+Result = TypeVar("Result")
 
 _SUFFIXES = {"video_file": ".mp4", "gif": ".gif"}
 _DISPLAY_MODES = (*_SUFFIXES, "video", "js")
 _FULL_SIZE = 1280, 720
-# A player holds every frame as a picture of its own: a notebook of several hundred would be too large.
+# Smaller, since a player contains every frame as a separate picture.
 _PLAYER_SIZE = 960, 540
+# With fewer frames, several processes are no faster than one: they take two seconds to start.
+_MANY_FRAMES = 600
 
 
 class HasHistory(Protocol):
-    """An agent, for all that a picture needs of it."""
+    """An agent, as far as pictures need it."""
 
     @property
     def history(self) -> TrainingHistory:
@@ -53,30 +61,39 @@ def create_animation(
     colour_scale: ColourScaleOf = "run",
     n_processes: int | None = None,
 ) -> Path | Html:
-    """An animation of how the agent learned, as a file or for a notebook; on a terminal with a bar meanwhile.
+    """Create an animation of how the agent learned, as a file or for a notebook; terminals show a progress bar.
 
     Args:
         agent: Its `history` needs snapshots: train with `gen_q_a_frames_every_n_steps`.
-        every_n_steps: Agent steps per frame; no frames come between the recorded snapshots. The last is shown.
+        every_n_steps: Agent steps per frame; there are no frames between the recorded snapshots. The last is shown.
         display_mode: `video_file` writes an mp4 and `gif` a gif; `video` returns a video and `js` a player with
-            single steps and a slider, both shown by a notebook as the value of its cell.
+            single steps and a slider, which notebooks show if they are the value of a cell.
         fps: Frames per second.
         path: The file to write; by default `training_animation_<Unix time>` in the working directory. Only for
             `video_file` and `gif`.
         colour_scale: `run`: colours mean the same in all frames; `frame`: those of Q and its gradient span the
             values of each frame.
-        n_processes: Processes that draw, without effect on the result. `None`: one per core if frames are many.
+        n_processes: Number of drawing processes; does not affect the result. `None`: one per core if there are many
+            frames, otherwise one.
 
     Returns:
         The path of the file, or an object with `_repr_html_`.
 
     Raises:
-        ValueError: The history has no snapshots, or an argument is none of the above.
-        RuntimeError: A process that draws died.
+        ValueError: The history has no snapshots, or an argument is invalid.
+        RuntimeError: A drawing process died.
     """
     history = agent.history
     if display_mode not in _DISPLAY_MODES:
         raise ValueError(f"display_mode: expected one of {', '.join(_DISPLAY_MODES)}, received {display_mode!r}")
+    if path is not None and display_mode not in _SUFFIXES:
+        raise ValueError(f"path: expected none for display_mode {display_mode!r}, which writes no file")
+    if display_mode == "js":
+        check_fps(fps)
+        snapshots = select_snapshots(history, every_n_steps)
+        convert = partial(_convert_all, convert=encode_png)
+        segments = draw_segments(history, snapshots, convert, _PLAYER_SIZE, colour_scale, n_processes)
+        return embed_player([*chain.from_iterable(segments)], _PLAYER_SIZE, fps)
     write = partial(
         write_training_animation,
         history,
@@ -85,22 +102,18 @@ def create_animation(
         colour_scale=colour_scale,
         n_processes=n_processes,
     )
-    if display_mode in _SUFFIXES:
-        suffix = _SUFFIXES[display_mode]
-        file = Path(path if path is not None else f"training_animation_{int(time.time())}{suffix}")
-        if file.suffix != suffix:
-            raise ValueError(f"path: expected the suffix {suffix} of {display_mode!r}, received {str(file)!r}")
-        write(file)
-        print(f"Video saved to {file}.")
-        return file
-    if path is not None:
-        raise ValueError(f"path: expected none for display_mode {display_mode!r}, which writes no file")
-    if display_mode == "js":
-        return _make_player(history, fps, every_n_steps, colour_scale, n_processes)
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "training.mp4"
-        write(file)
-        return embed_video(file.read_bytes())
+    if display_mode == "video":
+        with tempfile.TemporaryDirectory() as directory:
+            file = Path(directory) / "training.mp4"
+            write(file)
+            return embed_video(file.read_bytes())
+    suffix = _SUFFIXES[display_mode]
+    file = Path(path if path is not None else f"training_animation_{int(time.time())}{suffix}")
+    if file.suffix != suffix:
+        raise ValueError(f"path: expected the suffix {suffix} of {display_mode!r}, received {str(file)!r}")
+    write(file)
+    print(f"Video saved to {file}.")
+    return file
 
 
 def write_training_animation(
@@ -108,99 +121,145 @@ def write_training_animation(
     path: Path,
     fps: float = 30,
     every_n_steps: int = 1,
-    size: tuple[int, int] = _FULL_SIZE,
     *,
     gif_width: int = 600,
     gif_frames: int = 360,
     colour_scale: ColourScaleOf = "run",
     n_processes: int | None = None,
 ) -> None:
-    """Writes the animation as mp4 or gif, as the path's suffix says; on a terminal with a bar meanwhile.
+    """Write the animation as mp4 or gif, depending on the path's suffix; terminals show a progress bar.
 
     Args:
         history: With snapshots.
         path: The file.
         fps: Frames per second.
-        every_n_steps: Agent steps per frame, as `select_snapshots` says.
-        size: Width and height of the picture.
+        every_n_steps: Agent steps per frame; see `select_snapshots`.
         gif_width: Pixels to which a gif is shrunk.
-        gif_frames: At most so many frames, evenly chosen, are in a gif; it lasts as long as the mp4.
+        gif_frames: Maximum number of frames in a gif, evenly spaced; it lasts as long as the mp4.
         colour_scale: As in `create_animation`.
         n_processes: As in `create_animation`.
 
     Raises:
-        ValueError: The history has no snapshots, or an argument is out of range.
-        RuntimeError: A process that draws died.
+        ValueError: The history has no snapshots, or an argument is invalid.
+        RuntimeError: A drawing process died.
     """
     check_fps(fps)
     snapshots = select_snapshots(history, every_n_steps)
     draw = partial(
-        draw_segments, history, size=size, colour_scale=colour_scale, n_processes=n_processes, name=path.name
+        draw_segments, history, size=_FULL_SIZE, colour_scale=colour_scale, n_processes=n_processes, name=path.name
     )
     if path.suffix == ".mp4":
         join_mp4(draw(snapshots, partial(encode_mp4, fps=fps)), path)
     elif path.suffix == ".gif":
         chosen, starts = choose_gif_frames(len(snapshots), fps, gif_frames)
-        segments = draw([snapshots[i] for i in chosen], partial(_shrink_all, width=gif_width))
-        save_gif([*chain.from_iterable(segments)], starts, path, fps)
+        convert = partial(_convert_all, convert=partial(shrink, width=gif_width))
+        segments = draw([snapshots[i] for i in chosen], convert)
+        write_gif([*chain.from_iterable(segments)], starts, path, fps)
     else:
         raise ValueError(f"{path}: expected the suffix .mp4 or .gif, received {path.suffix!r}")
 
 
-def render_training(
-    history: TrainingHistory,
-    every_n_steps: int = 1,
-    size: tuple[int, int] = _FULL_SIZE,
-    *,
-    colour_scale: ColourScaleOf = "run",
-) -> Iterator[Frame]:
-    """One frame of `size` (width, height) for each of `select_snapshots(history, every_n_steps)`.
-
-    Yields:
-        Shape (height, width, 3), each in memory of its own.
-
-    Raises:
-        ValueError: The history has no snapshots, or an argument is out of range.
-    """
-    snapshots = select_snapshots(history, every_n_steps)
-    picture = TrainingPicture(history, size, colour_scale)
-    return (picture.draw(snapshot)[..., :3].copy() for snapshot in snapshots)
-
-
-def draw_poster(history: TrainingHistory, path: Path, size: tuple[int, int] = _FULL_SIZE) -> None:
-    """Writes the last frame as PNG.
+def draw_poster(history: TrainingHistory, path: Path) -> None:
+    """Write the last frame of the animation as PNG.
 
     Raises:
         ValueError: The history has no snapshots.
     """
-    *_, frame = render_training(history, every_n_steps=history.n_steps + 1, size=size)
+    last = select_snapshots(history)[-1]
+    frame = TrainingPicture(history, _FULL_SIZE).draw(last)
     with replacing(path) as temporary:
-        Image.fromarray(frame).save(temporary, "PNG", optimize=True)
+        Image.fromarray(frame[..., :3]).save(temporary, "PNG", optimize=True)
 
 
-def _make_player(
+def draw_segments(
     history: TrainingHistory,
-    fps: float,
-    every_n_steps: int,
+    snapshots: Sequence[Snapshot],
+    finish: Callable[[Iterator[Frame]], Result],
+    size: tuple[int, int],
     colour_scale: ColourScaleOf,
     n_processes: int | None,
-) -> Html:
-    check_fps(fps)
-    segments = draw_segments(
-        history,
-        select_snapshots(history, every_n_steps),
-        _encode_all,
-        size=_PLAYER_SIZE,
-        colour_scale=colour_scale,
-        n_processes=n_processes,
-        name="frames",
-    )
-    return embed_player([*chain.from_iterable(segments)], _PLAYER_SIZE, fps)
+    name: str = "frames",
+) -> Iterator[Result]:
+    """Draw a frame for each snapshot, in segments that several processes share.
+
+    The segments do not depend on the number of processes.
+
+    Args:
+        history: With a grid.
+        snapshots: Some of its snapshots.
+        finish: Converts the frames of a segment, all of which share their memory. Must be picklable.
+        size: Width and height of the frames.
+        colour_scale: As in `TrainingPicture`.
+        n_processes: As in `create_animation`.
+        name: Title of the progress bar.
+
+    Yields:
+        What `finish` returned for each segment, in order.
+
+    Raises:
+        ValueError: `n_processes` is not positive, or `TrainingPicture` rejects the history.
+        RuntimeError: A drawing process died.
+    """
+    if n_processes is not None and n_processes < 1:
+        raise ValueError(f"n_processes: expected at least 1, received {n_processes}")
+    if n_processes is None:
+        # Unlike os.cpu_count(), joblib respects affinities and the limits of containers.
+        n_processes = joblib.cpu_count() if len(snapshots) >= _MANY_FRAMES else 1
+    starts = range(0, len(snapshots), FRAMES_PER_SEGMENT)
+    segments = [snapshots[start : start + FRAMES_PER_SEGMENT] for start in starts]
+    n_processes = min(n_processes, len(segments))
+    if n_processes == 1:
+        picture = TrainingPicture(history, size, colour_scale)
+        results = (finish(map(picture.draw, segment)) for segment in segments)
+    else:
+        results = _draw_in_processes(history, segments, finish, size, colour_scale, n_processes)
+    with closing(results), tqdm(total=len(snapshots), desc=name, unit="frame", disable=None) as bar:
+        for segment, result in zip(segments, results, strict=True):
+            yield result
+            bar.update(len(segment))
 
 
-def _shrink_all(frames: Iterator[Frame], width: int) -> list[Image.Image]:
-    return [shrink(frame, width) for frame in frames]
+def _draw_in_processes(
+    history: TrainingHistory,
+    segments: Iterable[Sequence[Snapshot]],
+    finish: Callable[[Iterator[Frame]], Result],
+    size: tuple[int, int],
+    colour_scale: ColourScaleOf,
+    n_processes: int,
+) -> Generator[Result, None, None]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "history.npz"
+        history.save(file)
+        try:
+            # Threads within the processes would only compete with each other.
+            with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+                parallel = joblib.Parallel(n_processes, return_as="generator", pre_dispatch="2 * n_jobs", batch_size=1)
+                draw = joblib.delayed(_draw_segment)
+                tasks = (draw(file, segment, finish, size, colour_scale) for segment in segments)
+                with closing(parallel(tasks)) as results:
+                    yield from results
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a process that draws the animation died, perhaps out of memory: try a smaller n_processes"
+            ) from error
 
 
-def _encode_all(frames: Iterator[Frame]) -> list[bytes]:
-    return [encode_png(frame) for frame in frames]
+def _draw_segment(
+    file: Path,
+    segment: Sequence[Snapshot],
+    finish: Callable[[Iterator[Frame]], Result],
+    size: tuple[int, int],
+    colour_scale: ColourScaleOf,
+) -> Result:
+    return finish(map(_picture(file, size, colour_scale).draw, segment))
+
+
+@cache
+def _picture(file: Path, size: tuple[int, int], colour_scale: ColourScaleOf) -> TrainingPicture:
+    """Return this process's picture, which takes longer to lay out than to draw."""
+    _picture.cache_clear()
+    return TrainingPicture(TrainingHistory.load(file), size, colour_scale)
+
+
+def _convert_all(frames: Iterator[Frame], convert: Callable[[Frame], Result]) -> list[Result]:
+    return [convert(frame) for frame in frames]

@@ -15,7 +15,7 @@ from ddpg.algorithm.scaling import BoxScaler
 from ddpg.environments.interface import as_action, dimension_names, flat_observation
 from ddpg.evaluation.rollouts import BatchPolicy
 from ddpg.history import EpisodeHistory, FloatArray
-from ddpg.visualizations.figure import new_figure, require_figure_suffix, write_figure
+from ddpg.visualizations.figure import new_figure, write_figure
 
 _COLOUR_MAP = "RdBu"
 _TRAJECTORY_COLOUR = "black"
@@ -36,11 +36,11 @@ def draw_phase_portrait(
     y_dimension: int = 1,
     action_dimension: int = 0,
 ) -> None:
-    """Writes a PNG or SVG of the plane of two state dimensions: actions as colours, the closed loop as arrows.
+    """Write a PNG or SVG of the plane of two state dimensions: actions as colours, the closed loop as arrows.
 
-    Where the state has just these two dimensions and can be set, the arrows are streamlines of the displacement in
-    one agent step, and the background is the policy's action. Elsewhere the arrows are the agent steps that were
-    recorded, each in the colour of its action. A state of one dimension is drawn against its change in an agent step.
+    If the state has only these two dimensions and can be set, the arrows are streamlines of the displacement in one
+    agent step, and the background is the policy's action. Otherwise the arrows are the recorded agent steps, each in
+    the colour of its action. A one-dimensional state is drawn against its change in an agent step.
 
     Args:
         env: Without noise; it is reset and stepped.
@@ -49,23 +49,16 @@ def draw_phase_portrait(
         path: Ends in `.png` or `.svg`.
         action_repeat: Environment steps for which an action is held.
         x_dimension: State dimension along the horizontal axis.
-        y_dimension: State dimension along the vertical axis; ignored where states have one dimension.
+        y_dimension: State dimension along the vertical axis; ignored for one-dimensional states.
         action_dimension: Action dimension that is drawn.
 
     Raises:
-        ValueError: A dimension does not exist or is drawn twice, there is no episode, or the path has another suffix.
+        ValueError: There is no episode, or the path has another suffix.
     """
-    require_figure_suffix(path)
     if not episodes:
         raise ValueError("episodes: expected at least one, received none")
     observation_names, action_names = dimension_names(env)
     is_line = len(observation_names) == 1
-    _require_dimension("x_dimension", x_dimension, len(observation_names))
-    _require_dimension("action_dimension", action_dimension, len(action_names))
-    if not is_line:
-        _require_dimension("y_dimension", y_dimension, len(observation_names))
-        if x_dimension == y_dimension:
-            raise ValueError(f"y_dimension: expected another dimension than x_dimension, received {y_dimension}")
     plane = [x_dimension] if is_line else [x_dimension, y_dimension]
     limits = _limits(env, episodes, plane)
     space: Any = env.action_space
@@ -83,10 +76,11 @@ def draw_phase_portrait(
         u, v = _displacements(env, policy, x, y, plane, action_repeat)
         axes.streamplot(x, y, u, v, color="0.25", density=1.3, linewidth=0.7, arrowsize=0.9)
         _draw_paths(axes, episodes, plane)
+        _draw_ends(axes, episodes, plane)
         arrows = f"streamlines of the displacement in an agent step of {held}"
     else:
         mappable = _draw_recorded_steps(axes, episodes, plane, action_dimension, colours)
-        _draw_paths(axes, episodes, plane, width=0)
+        _draw_ends(axes, episodes, plane)
         arrows = f"agent steps of {held}, as recorded: no state of this plane can be set"
     axes.set_title(arrows, loc="left", fontsize=11, color="0.35")
     figure.suptitle("Phase portrait of the policy", x=0.01, ha="left", fontsize=14)
@@ -98,13 +92,8 @@ def draw_phase_portrait(
     write_figure(figure, path)
 
 
-def _require_dimension(name: str, dimension: int, size: int) -> None:
-    if not 0 <= dimension < size:
-        raise ValueError(f"{name}: expected a number in [0, {size - 1}], received {dimension}")
-
-
 def _limits(env: gym.Env[Any, Any], episodes: Sequence[EpisodeHistory], plane: list[int]) -> FloatArray:
-    """Shape (2, 2): low and high of both axes: the space's bounds, or what was visited where it has none."""
+    """Return low and high of each axis: the space's bounds, or the range of the episodes where it has none."""
     space: Any = env.observation_space
     scaler = BoxScaler(space.low, space.high)
     visited = np.concatenate([episode.observations for episode in episodes])
@@ -115,15 +104,15 @@ def _limits(env: gym.Env[Any, Any], episodes: Sequence[EpisodeHistory], plane: l
 
 
 def _can_set_state(env: gym.Env[Any, Any], episode: EpisodeHistory, action_repeat: int) -> bool:
-    """Whether the environment's state is the observation, of two dimensions: held against a recorded episode.
+    """Return whether `env.unwrapped.state`, as in Gymnasium's classic control, is the two-dimensional observation.
 
-    Gymnasium's classic control keeps the state in an attribute, which may be set.
+    Verified by reproducing the steps of a recorded episode.
     """
     start = flat_observation(env.reset(seed=0)[0])
     state: Any = getattr(env.unwrapped, "state", None)
     if start.shape != (2,) or np.shape(state) != (2,) or not np.allclose(start, state, _TOLERANCE, _TOLERANCE):
         return False
-    # Backwards: in order, a state that is hidden would come along with the steps.
+    # Backwards, since a hidden state would evolve as recorded if the steps were in order.
     steps = zip(episode.observations[-2::-1], episode.actions[::-1], strict=True)
     successors = [_successor(env, observation, action, action_repeat)[0] for observation, action in steps]
     return np.allclose(successors, episode.observations[:0:-1], _TOLERANCE, _TOLERANCE)
@@ -132,9 +121,9 @@ def _can_set_state(env: gym.Env[Any, Any], episode: EpisodeHistory, action_repea
 def _successor(
     env: gym.Env[Any, Any], state: FloatArray, action: NDArray[np.floating[Any]], action_repeat: int
 ) -> tuple[FloatArray, bool]:
-    """The state after an agent step, and whether the first environment step ended the episode."""
+    """Return the state after an agent step, and whether the first environment step ended the episode."""
     bare: Any = env.unwrapped
-    # A copy, since an environment may change it in place; without wrappers, since they count the steps.
+    # A copy, since an environment may change it in place. Wrappers would count the steps.
     bare.state = np.array(state, dtype=np.asarray(bare.state).dtype)
     action = as_action(bare.action_space, action)
     n_steps, terminated = 0, False
@@ -145,14 +134,14 @@ def _successor(
 
 
 def _grid(limits: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """The middles of n cells along each axis."""
+    """Return the middles of n cells along each axis."""
     middles = (np.arange(n) + 0.5) / n
     x, y = (low + (high - low) * middles for low, high in limits)
     return x, y
 
 
 def _states(x: FloatArray, y: FloatArray, plane: list[int]) -> FloatArray:
-    """Shape (n_y * n_x, 2)."""
+    """Return the states of the grid, shape (n_y * n_x, 2)."""
     states = np.empty((len(y), len(x), 2), np.float32)
     states[..., plane[0]] = x
     states[..., plane[1]] = y[:, None]
@@ -178,9 +167,9 @@ def _draw_actions(
 def _displacements(
     env: gym.Env[Any, Any], policy: BatchPolicy, x: FloatArray, y: FloatArray, plane: list[int], action_repeat: int
 ) -> FloatArray:
-    """Shape (2, n_y, n_x): along both axes, in one agent step; NaN where the first environment step ends the episode.
+    """Return displacements along both axes in one agent step, shape (2, n_y, n_x).
 
-    There the episode is over, or as good as: a terminal state has no successor.
+    NaN where the first environment step ends the episode, since a terminal state has no successor.
     """
     states = _states(x, y, plane)
     displacements = np.empty_like(states)
@@ -212,7 +201,7 @@ def _draw_recorded_steps(
 
 
 def _draw_changes(axes: Axes, episodes: Sequence[EpisodeHistory], action_dimension: int, colours: Normalize) -> Any:
-    """One dimension: where its change is above zero the state grows, where it is below it shrinks."""
+    """Draw a one-dimensional state against its change: above zero it grows, below it shrinks."""
     states = np.concatenate([episode.observations[:-1, 0] for episode in episodes])
     changes = np.concatenate([np.diff(episode.observations[:, 0]) for episode in episodes])
     actions = np.concatenate([episode.actions[:, action_dimension] for episode in episodes])
@@ -220,18 +209,23 @@ def _draw_changes(axes: Axes, episodes: Sequence[EpisodeHistory], action_dimensi
     return axes.scatter(states, changes, c=actions, cmap=_COLOUR_MAP, norm=colours, edgecolors="0.4", linewidths=0.5)
 
 
-def _draw_paths(axes: Axes, episodes: Sequence[EpisodeHistory], plane: list[int], width: float = 1.4) -> None:
-    """Paths with a dot at the start and a mark at the end."""
-    paths = [episode.observations[:, plane] for episode in episodes]
-    outline = [withStroke(linewidth=width + 1.6, foreground="white")]
-    if width:
-        for i, path in enumerate(paths):
-            label = "episode" if i == 0 else None
-            axes.plot(*path.T, color=_TRAJECTORY_COLOUR, linewidth=width, path_effects=outline, label=label)
+def _draw_paths(axes: Axes, episodes: Sequence[EpisodeHistory], plane: list[int]) -> None:
+    outline = [withStroke(linewidth=3, foreground="white")]
+    for i, episode in enumerate(episodes):
+        label = "episode" if i == 0 else None
+        path = episode.observations[:, plane].T
+        axes.plot(*path, color=_TRAJECTORY_COLOUR, linewidth=1.4, path_effects=outline, label=label)
+
+
+def _draw_ends(axes: Axes, episodes: Sequence[EpisodeHistory], plane: list[int]) -> None:
+    """Draw a dot at each start, and a mark at each end."""
     style: dict[str, Any] = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.8, "zorder": 4}
-    starts = np.array([path[0] for path in paths])
+    starts = np.array([episode.observations[0, plane] for episode in episodes])
     axes.plot(*starts.T, marker="o", color=_TRAJECTORY_COLOUR, markersize=7, label="start", **style)
-    for label, marker, colour, reached in (("goal reached", "*", _GOAL_COLOUR, True), ("end", "X", "0.35", False)):
-        ends = np.array([path[-1] for path, e in zip(paths, episodes, strict=True) if e.reached_goal == reached])
+    for label, marker, colour, size, reached in (
+        ("goal reached", "*", _GOAL_COLOUR, 13, True),
+        ("end", "X", "0.35", 8, False),
+    ):
+        ends = np.array([episode.observations[-1, plane] for episode in episodes if episode.reached_goal == reached])
         if len(ends):
-            axes.plot(*ends.T, marker=marker, color=colour, markersize=13 if reached else 8, label=label, **style)
+            axes.plot(*ends.T, marker=marker, color=colour, markersize=size, label=label, **style)

@@ -21,37 +21,23 @@ class Moment(NamedTuple):
     """Test episodes finished."""
 
 
-class Timeline:
-    """Finds the moment of a snapshot in a history.
+def moment_at(history: TrainingHistory, snapshot: Snapshot) -> Moment:
+    """Return the moment after the snapshot's agent step.
 
-    An episode is finished at the step that ended it. Its test takes no step of training, so it is finished at the
-    same step: the last snapshot of a complete training shows every score.
+    A test takes no training step, so it finishes at the same step as the training episode before it: the last
+    snapshot of a complete training shows every return.
     """
-
-    def __init__(self, history: TrainingHistory) -> None:
-        self._episodes = {episode.episode: episode for episode in history.training_episodes}
-        self._last_steps = [episode.last_step for episode in history.training_episodes]
-        self._numbers = [episode.episode for episode in history.training_episodes]
-        self._test_numbers = [episode.episode for episode in history.test_episodes]
-
-    def at(self, snapshot: Snapshot) -> Moment:
-        """The moment after the snapshot's agent step."""
-        episode = self._episodes.get(snapshot.episode)
-        n_finished = bisect_right(self._last_steps, snapshot.step)
-        last_finished = self._numbers[n_finished - 1] if n_finished else 0
-        return Moment(
-            training_episode=episode,
-            n_steps=min(snapshot.step - episode.first_step, episode.n_steps) if episode else 0,
-            n_finished=n_finished,
-            n_tested=bisect_right(self._test_numbers, last_finished),
-        )
+    episodes = history.training_episodes
+    n_finished = bisect_right(episodes, snapshot.step, key=lambda episode: episode.last_step)
+    last_finished = episodes[n_finished - 1].episode if n_finished else 0
+    n_tested = bisect_right(history.test_episodes, last_finished, key=lambda episode: episode.episode)
+    current = next((episode for episode in episodes if episode.episode == snapshot.episode), None)
+    n_steps = min(snapshot.step - current.first_step, current.n_steps) if current else 0
+    return Moment(current, n_steps, n_finished, n_tested)
 
 
 def select_snapshots(history: TrainingHistory, every_n_steps: int = 1) -> list[Snapshot]:
-    """The snapshots of every nth agent step, and the last.
-
-    Snapshots are recorded every kth step. Those at multiples of n are taken; where n is no multiple of k, the first
-    after each multiple; so all of them where n < k.
+    """Return the first snapshot at or after each multiple of `every_n_steps`, and the last snapshot.
 
     Raises:
         ValueError: There are no snapshots, or `every_n_steps` is not positive.

@@ -1,32 +1,19 @@
 """The picture of a training at one agent step."""
 
-from typing import Any, Literal, NamedTuple, cast
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from ddpg.history import FloatArray, GridAxes, Snapshot, TrainingHistory
-from ddpg.visualizations.panels import (
-    MAX_ACTIONS,
-    TEST_COLOUR,
-    TRAINING_COLOUR,
-    ColourScale,
-    GridPanel,
-    ScorePanel,
-    TracePanel,
-    TraceScales,
-    Trajectory,
-    action_range,
-    add_legend,
-    shorten,
-    show_number,
-)
-from ddpg.visualizations.scales import colour_limits, finite
+from ddpg.history import FloatArray, Snapshot, TrainingHistory
+from ddpg.visualizations.charts import MAX_ACTIONS, ScorePanel, TracePanel, TraceScales, action_range, add_legend
+from ddpg.visualizations.figure import TEST_COLOUR, TICK_SIZE, TRAINING_COLOUR, new_canvas, shorten, show_number
+from ddpg.visualizations.panels import ColourScale, GridPanel, Trajectory, colour_limits
 from ddpg.visualizations.text import QuickText
-from ddpg.visualizations.timeline import Moment, Timeline
+from ddpg.visualizations.timeline import Moment, moment_at
 from ddpg.visualizations.video import Frame
 
 ColourScaleOf = Literal["run", "frame"]
@@ -36,8 +23,9 @@ _WIDTH, _HEIGHT = 1280, 720
 _LEFT, _RIGHT = 84, 1256
 _HEADER_SIZE = 16
 _HEADER_BASELINE = 32
-_NOTE_SIZE = 11
 _CHART_TITLE = 32
+# A PNG of this width is written in half the time of one of 1280, and is still legible.
+_NETWORKS_WIDTH = 960
 
 
 class TrainingPicture:
@@ -46,10 +34,10 @@ class TrainingPicture:
     Colour scales are the same in all frames. They end at the 1st and 99th percentile over the history's snapshots,
     so that an outlier does not flatten the rest: values beyond have the colour of the end. With `colour_scale`
     "frame" those of Q and its gradient end at the percentiles of each frame. Gradients are centred on zero, actions
-    on the middle of their range, which is their scale in any case. dQ/da is per scaled action in [-1, 1]; actions
-    are in the environment's units. There are a gradient and a policy for each of the first four actions.
+    on the middle of their range, which is always their scale. dQ/da is per scaled action in [-1, 1]; actions are in
+    the environment's units. There are a gradient and a policy for each of the first four actions.
 
-    What never changes is drawn once, what an episode changes once per episode, the rest over it in every frame.
+    The background is drawn once, what the frames of an episode share once per episode, the rest in every frame.
     """
 
     def __init__(
@@ -58,84 +46,75 @@ class TrainingPicture:
         size: tuple[int, int] = (_WIDTH, _HEIGHT),
         colour_scale: ColourScaleOf = "run",
     ) -> None:
-        """Lays the picture out for frames of `size` (width, height) pixels.
+        """Lay the picture out for frames of `size` (width, height) pixels.
 
         Raises:
-            ValueError: The history has no state grid, or `colour_scale` is none of the above.
+            ValueError: The history has no state grid, or `colour_scale` is neither "run" nor "frame".
         """
         if history.grid is None:
             raise ValueError("history.grid: expected the axes of the snapshots, received None")
         if colour_scale not in ("run", "frame"):
             raise ValueError(f"colour_scale: expected run or frame, received {colour_scale!r}")
         width, height = size
-        self._history = history
-        self._timeline = Timeline(history)
+        self._history, self._grid, self._colour_scale = history, history.grid, colour_scale
         self._layout = _layout(min(len(history.action_names), MAX_ACTIONS))
         # Everything is laid out in inches of 100 pixels at full width; other sizes scale it.
         inch = _WIDTH / 100
-        self._figure = Figure(figsize=(inch, inch * height / width), dpi=width / inch, facecolor="white")
-        # Matplotlib has no type hints for this class.
-        self._canvas = cast(Any, FigureCanvasAgg(self._figure))
-        self._renderer = self._canvas.get_renderer()
-        self._add_grid_panels(history.grid, colour_scale)
-        self._add_notes(history.grid, colour_scale)
-        self._add_charts(history.grid)
+        self._canvas = new_canvas(inch, inch * height / width, width / inch)
+        self._figure, self._renderer = self._canvas.figure, self._canvas.get_renderer()
+        self._panels: list[tuple[GridPanel, Callable[[Snapshot], FloatArray]]] = []
+        self._add_panels()
+        self._add_notes()
+        self._add_charts()
         scale = width / _WIDTH
         baseline = height - _HEADER_BASELINE * height / _HEIGHT
         header: dict[str, Any] = {"size": _HEADER_SIZE, "dpi": self._figure.dpi}
         self._header = QuickText(_LEFT * scale, baseline, weight="bold", **header)
         self._step = QuickText(_RIGHT * scale, baseline, "right", **header)
         self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(self._figure.bbox)
-        self._episode_background = self._background
+        self._background = self._episode_background = self._canvas.copy_from_bbox(self._figure.bbox)
         self._episode_drawn: tuple[int, int, int] | None = None
 
-    def _add_grid_panels(self, grid: GridAxes, colour_scale: ColourScaleOf) -> None:
-        history, layout = self._history, self._layout
-        n_actions = len(layout.policies)
-
-        def limits(values: FloatArray, *, symmetric: bool = False) -> tuple[float, float] | None:
-            return colour_limits(values, symmetric=symmetric) if colour_scale == "run" else None
-
-        names = [shorten(name) for name in history.action_names]
-        maximised = names[grid.action_dimension]
-        over = f"over {maximised}" if len(names) > 1 else ""
-        q_max = limits(finite(snapshot.q_max for snapshot in history.snapshots))
-        q_std = limits(finite(snapshot.q_std for snapshot in history.snapshots))
-        gradients = [
-            limits(finite(snapshot.action_gradient[..., i] for snapshot in history.snapshots), symmetric=True)
-            for i in range(n_actions)
-        ]
-        scales = {
-            layout.q_max: ColourScale("Q max", over, "viridis", q_max),
-            layout.q_std: ColourScale("Q standard deviation", over, "cividis", q_std),
-            layout.action_at_q_max: self._action_scale("Action at Q max", grid.action_dimension),
-        }
-        for i in range(n_actions):
-            label = f"dQ / d {names[i]}"
-            scales[layout.gradients[i]] = ColourScale("Action gradient", label, "PuOr", gradients[i], symmetric=True)
-            scales[layout.policies[i]] = self._action_scale("Policy", i)
-        x_name = history.observation_names[grid.x_dimension]
-        y_name = history.observation_names[grid.y_dimension] if len(grid.y) > 1 else ""
-        panels = {}
-        for box, scale in scales.items():
-            panel = GridPanel(self._figure, _bounds(box.panel), _bounds(box.colours), grid, scale)
-            panel.label(x_name if box.with_x_labels else "", y_name if box.panel[0] == _LEFT else "")
-            panels[box] = panel
-        self._q_max, self._q_std = panels[layout.q_max], panels[layout.q_std]
-        self._action_at_q_max = panels[layout.action_at_q_max]
-        self._gradients = [panels[box] for box in layout.gradients]
-        self._policies = [panels[box] for box in layout.policies]
-        shape, dpi = self._q_max.shape, self._figure.dpi
-        self._training_path = Trajectory(shape, dpi, grid, TRAINING_COLOUR)
-        self._test_path = Trajectory(shape, dpi, grid, TEST_COLOUR)
+    def _add_panels(self) -> None:
+        layout, names = self._layout, [shorten(name) for name in self._history.action_names]
+        maximised = self._grid.action_dimension
+        over = f"over {names[maximised]}" if len(names) > 1 else ""
+        q_max = self._add_panel(layout.q_max, ColourScale("Q max", over, "viridis"), "q_max")
+        self._add_panel(layout.q_std, ColourScale("Q standard deviation", over, "cividis"), "q_std")
+        action_scale = self._action_scale("Action at Q max", maximised)
+        self._add_panel(layout.action_at_q_max, action_scale, "action_at_q_max")
+        self._panels_with_paths = [q_max]
+        for i, (gradient, policy) in enumerate(zip(layout.gradients, layout.policies, strict=True)):
+            gradient_scale = ColourScale("Action gradient", f"dQ / d {names[i]}", "PuOr", symmetric=True)
+            self._add_panel(gradient, gradient_scale, "action_gradient", i)
+            policy_scale = self._action_scale("Policy", i)
+            self._panels_with_paths.append(self._add_panel(policy, policy_scale, "policy", i))
+        self._training_path = Trajectory(q_max.shape, self._figure.dpi, self._grid, TRAINING_COLOUR)
+        self._test_path = Trajectory(q_max.shape, self._figure.dpi, self._grid, TEST_COLOUR)
 
     def _action_scale(self, title: str, dimension: int) -> ColourScale:
         ticks = [show_number(value) for value in action_range(self._history, dimension)]
         return ColourScale(title, shorten(self._history.action_names[dimension]), "RdBu", (-1, 1), ticks)
 
-    def _add_notes(self, grid: GridAxes, colour_scale: ColourScaleOf) -> None:
-        """Says what the paths are and what is not shown."""
+    def _add_panel(self, boxes: "_PanelBoxes", scale: ColourScale, field: str, action: int | None = None) -> GridPanel:
+        """Add a panel of a snapshot's field, for fields with several actions of one of them."""
+        names, grid = self._history.observation_names, self._grid
+
+        def values_of(snapshot: Snapshot) -> FloatArray:
+            values: FloatArray = getattr(snapshot, field)
+            return values if action is None else values[..., action]
+
+        if scale.limits is None and self._colour_scale == "run":
+            limits = colour_limits(map(values_of, self._history.snapshots), symmetric=scale.symmetric)
+            scale = scale._replace(limits=limits)
+        x_name = names[grid.x_dimension] if boxes.with_x_labels else ""
+        y_name = names[grid.y_dimension] if len(grid.y) > 1 and boxes.panel[0] == _LEFT else ""
+        panel = GridPanel(self._figure, _bounds(boxes.panel), _bounds(boxes.colours), grid, scale, x_name, y_name)
+        self._panels.append((panel, values_of))
+        return panel
+
+    def _add_notes(self) -> None:
+        """Add a legend of the paths, and say what is not shown."""
         handles = [
             Line2D([], [], color=colour, linewidth=2, marker="o", markersize=6, markevery=[1], label=label)
             for colour, label, episodes in (
@@ -144,8 +123,8 @@ class TrainingPicture:
             )
             if episodes
         ]
-        notes = [f"colours: {'whole run' if colour_scale == 'run' else 'each frame'}"]
-        n_held = len(self._history.observation_names) - (2 if len(grid.y) > 1 else 1)
+        notes = [f"colours: {'whole run' if self._colour_scale == 'run' else 'each frame'}"]
+        n_held = len(self._history.observation_names) - (2 if len(self._grid.y) > 1 else 1)
         if n_held:
             notes.append(f"{n_held} state{'s' if n_held > 1 else ''} held")
         n_actions = len(self._history.action_names)
@@ -160,7 +139,7 @@ class TrainingPicture:
             bbox_to_anchor=(box.x0, box.y1),
             ncols=len(handles) if in_a_row else 1,
             frameon=False,
-            fontsize=_NOTE_SIZE,
+            fontsize=TICK_SIZE,
             handlelength=1.2,
             handletextpad=0.5,
             columnspacing=0.8,
@@ -168,10 +147,10 @@ class TrainingPicture:
             borderpad=0,
         )
 
-    def _add_charts(self, grid: GridAxes) -> None:
+    def _add_charts(self) -> None:
         layout = self._layout
         self._scores = ScorePanel(self._figure, _bounds(layout.scores), self._history)
-        scales = TraceScales(self._history, grid, range(len(layout.policies)))
+        scales = TraceScales(self._history, self._grid, len(layout.policies))
         training, test = _bounds(layout.training_trace), _bounds(layout.test_trace)
         self._training_trace = TracePanel(self._figure, training, scales, TRAINING_COLOUR, True)
         self._test_trace = TracePanel(self._figure, test, scales, TEST_COLOUR, False)
@@ -180,39 +159,31 @@ class TrainingPicture:
 
     @property
     def networks_height(self) -> int:
-        """Rows of pixels from the top down to the charts, which are without meaning for a history without episodes."""
-        height = self._figure.bbox.height / _HEIGHT
-        return round((self._layout.scores[1] - _CHART_TITLE) * height) // 2 * 2
+        """Rows of pixels above the charts."""
+        scale = float(self._figure.bbox.height) / _HEIGHT
+        return round((self._layout.scores[1] - _CHART_TITLE) * scale) // 2 * 2
 
     def draw(self, snapshot: Snapshot) -> Frame:
-        """The frame at a snapshot's agent step, of shape (height, width, 4): a view that the next call overwrites."""
-        moment = self._timeline.at(snapshot)
+        """Return the frame of a snapshot, of shape (height, width, 4): a view that the next call overwrites."""
+        moment = moment_at(self._history, snapshot)
         self._draw_episode(snapshot.episode, moment)
-        self._draw_networks(snapshot)
+        for panel, values_of in self._panels:
+            panel.draw(self._renderer, values_of(snapshot))
         self._draw_paths(moment)
         self._step.draw(self._renderer, f"agent step {snapshot.step:,}")
         return np.asarray(self._canvas.buffer_rgba())
 
     def _draw_episode(self, number: int, moment: Moment) -> None:
-        """Starts from what frames of the same episode share."""
+        """Start from what the frames of an episode share."""
         drawn = number, moment.n_finished, moment.n_tested
-        if drawn != self._episode_drawn:
-            self._canvas.restore_region(self._background)
-            self._draw_episode_background(number, moment)
-            self._episode_background = self._canvas.copy_from_bbox(self._figure.bbox)
-            self._episode_drawn = drawn
-        else:
+        if drawn == self._episode_drawn:
             self._canvas.restore_region(self._episode_background)
-
-    def _draw_episode_background(self, number: int, moment: Moment) -> None:
+            return
+        self._canvas.restore_region(self._background)
         training = moment.training_episode
         n_episodes = len(self._history.training_episodes)
-        header = (
-            f"Episode {number} of {n_episodes}, ε = {show_number(training.epsilon, digits=2)}"
-            if training
-            else f"Episode {number}"
-        )
-        self._header.draw(self._renderer, header)
+        header = f" of {n_episodes}, ε = {show_number(training.epsilon, digits=2)}" if training else ""
+        self._header.draw(self._renderer, f"Episode {number}{header}")
         self._scores.draw(self._renderer, moment.n_finished, moment.n_tested)
         title = f"Training episode {number}" if training else f"Training episode {number}: not recorded"
         self._training_trace.draw_frame(self._renderer, training, title)
@@ -225,14 +196,8 @@ class TrainingPicture:
         else:
             title = "No test episode yet" if self._history.test_episodes else "No test episodes"
             self._test_trace.draw_frame(self._renderer, None, title)
-
-    def _draw_networks(self, snapshot: Snapshot) -> None:
-        self._q_max.draw(self._renderer, snapshot.q_max)
-        self._q_std.draw(self._renderer, snapshot.q_std)
-        self._action_at_q_max.draw(self._renderer, snapshot.action_at_q_max)
-        for i, (gradient, policy) in enumerate(zip(self._gradients, self._policies, strict=True)):
-            gradient.draw(self._renderer, snapshot.action_gradient[..., i])
-            policy.draw(self._renderer, snapshot.policy[..., i])
+        self._episode_background = self._canvas.copy_from_bbox(self._figure.bbox)
+        self._episode_drawn = drawn
 
     def _draw_paths(self, moment: Moment) -> None:
         images = [] if self._test_path_image is None else [self._test_path_image]
@@ -240,15 +205,36 @@ class TrainingPicture:
         if training is not None:
             images.append(self._training_path.draw(training.observations[: moment.n_steps + 1]))
             self._training_trace.draw(self._renderer, training, moment.n_steps)
-        for panel in (self._q_max, *self._policies):
+        for panel in self._panels_with_paths:
             for image in images:
                 panel.draw_image(self._renderer, image)
+
+
+class NetworksPicture:
+    """The upper part of the training picture, for a training in progress.
+
+    Colour scales of Q are each frame's own, since the run's are not known yet.
+
+    Args:
+        history: Names, bounds and the grid of what is drawn.
+
+    Raises:
+        ValueError: The history has no state grid.
+    """
+
+    def __init__(self, history: TrainingHistory) -> None:
+        history = dataclasses.replace(history, training_episodes=[], test_episodes=[])
+        self._picture = TrainingPicture(history, (_NETWORKS_WIDTH, _NETWORKS_WIDTH * 9 // 16), colour_scale="frame")
+
+    def draw(self, snapshot: Snapshot) -> Frame:
+        """Return a new frame of the snapshot, of shape (height, 960, 3)."""
+        return self._picture.draw(snapshot)[: self._picture.networks_height, :, :3].copy()
 
 
 Pixels = tuple[int, int, int, int]
 """Left, top, width and height in pixels of the full-size picture, from its upper left corner.
 
-Multiples of 4 are whole pixels at a half, three quarters and one and a half of the size too.
+Multiples of 4 are also whole pixels at a half, three quarters and one and a half of the size.
 """
 
 
@@ -271,7 +257,7 @@ class _Layout(NamedTuple):
 
 
 def _layout(n_actions: int) -> _Layout:
-    """One row of panels for one action; for more, two rows with a column for each action."""
+    """Return one row of panels for one action; for more, two rows with a column for each action."""
     if n_actions == 1:
         columns = [_PanelBoxes((left, 80, 196, 196), (left, 328, 196, 12), True) for left in _spread(5, 196)]
         q_max, q_std, gradient, action_at_q_max, policy = columns
@@ -292,11 +278,11 @@ def _chart_boxes(top: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
 
 
 def _spread(n: int, width: int) -> list[int]:
-    """The left edges of so many boxes over the whole width."""
+    """Return the left edges of `n` boxes of this width, evenly spaced from the left to the right margin."""
     return [_LEFT + i * (_RIGHT - _LEFT - width) // (n - 1) // 4 * 4 for i in range(n)]
 
 
 def _bounds(pixels: Pixels) -> Bbox:
-    """As a share of the figure, from its lower left corner."""
+    """Return the box as a share of the figure, from its lower left corner."""
     left, top, width, height = pixels
     return Bbox.from_bounds(left / _WIDTH, 1 - (top + height) / _HEIGHT, width / _WIDTH, height / _HEIGHT)

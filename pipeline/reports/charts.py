@@ -13,9 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from ddpg.evaluation.statistics import Interval, Scores, bootstrap, interquartile_mean, performance_profile
 from ddpg.history import FloatArray, GridAxes, Snapshot, TrainingHistory
 from ddpg.seeding import Stream, generator
-from ddpg.visualizations.figure import new_figure, write_figure
+from ddpg.visualizations.figure import new_figure, show_number, write_figure
 from ddpg.visualizations.learning_curves import Measure, draw_group
-from ddpg.visualizations.panels import show_number
 from pipeline.provenance.result import CONFIDENCE_LEVEL, Result
 from pipeline.reports import data_uri
 from pipeline.reports.comparison import METRICS, Difference

@@ -53,8 +53,10 @@ WRITERS = {
     "save_arrays(path, {'a': np.random.default_rng(0).random(100_000)})",
     "film.mp4": "from ddpg.visualizations import write_mp4; import numpy as np; rng = np.random.default_rng(0); "
     "write_mp4([rng.integers(255, size=(64, 64, 3), dtype=np.uint8) for _ in range(100)], path, 10)",
-    "film.gif": "from ddpg.visualizations.video import write_gif; import numpy as np; rng = np.random.default_rng(0); "
-    "write_gif([rng.integers(255, size=(64, 64, 3), dtype=np.uint8) for _ in range(100)], path, 10)",
+    "film.gif": "from ddpg.visualizations.video import shrink, write_gif; import numpy as np; "
+    "rng = np.random.default_rng(0); "
+    "images = [shrink(rng.integers(255, size=(64, 64, 3), dtype=np.uint8), 64) for _ in range(100)]; "
+    "write_gif(images, range(101), path, 10)",
     "actor.weights.h5": "from ddpg.config import AgentConfig; from ddpg.algorithm.learner import Learner; "
     "import numpy as np; "
     "Learner(2, 1, AgentConfig(), np.random.default_rng(0)).save_weights(path.parent)",

@@ -21,7 +21,6 @@ def episodes() -> pd.DataFrame:
             "is_best": [True, True, False, False, False, True, True, False, True, False, False, False],
             "training_return": 0.0,
             "test_return": [-5.0, 2.0, 8.0, 0.0, -100.0, 9.0, 2.0, 3.0, np.nan, 200.0, 100.0, 7.0],
-            "validation_return": np.nan,
             "other": "x",
         }
     )
@@ -34,47 +33,31 @@ def draw(episodes: pd.DataFrame, **options: str) -> Axes:
 
 
 def test_every_seed_the_interquartile_mean_and_the_best_checkpoints(episodes: pd.DataFrame) -> None:
-    *seeds, mean, best = draw(episodes).lines
+    axes = draw(episodes, colour="#123456")
+    *seeds, mean, best = axes.lines
     drawn = [np.asarray(seed.get_ydata()).tolist() for seed in seeds]
     assert drawn == [[-5, 2, 8], [0, -100, 9], [2, 3], [200, 100, 7]]
-    assert np.asarray(mean.get_xdata()).tolist() == [1, 2, 3]
-    assert np.asarray(mean.get_ydata()).tolist() == [1, 2.5, 8]
+    assert np.asarray(mean.get_xydata()).tolist() == [[1, 1], [2, 2.5], [3, 8]]
     # The last of a seed that has a test return; the fourth has none.
     assert np.asarray(best.get_xydata()).tolist() == [[2, 2], [3, 9], [1, 2]]
+    assert {line.get_color() for line in axes.lines} == {"#123456"}
 
 
 def test_the_band_is_the_bootstrap_interval_at_each_episode(episodes: pd.DataFrame) -> None:
     (band,) = draw(episodes).collections
-    rng = np.random.default_rng(1)
-    first = bootstrap(np.array([-5.0, 0, 2, 200]), interquartile_mean, 0.9, 50, rng)
-    ys = band.get_paths()[0].vertices
-    edges = np.asarray(ys)[np.asarray(ys)[:, 0] == 1, 1]
-    assert first.high > 200  # which is the highest return: the band goes no further
+    first = bootstrap(np.array([-5.0, 0, 2, 200]), interquartile_mean, 0.9, 50, np.random.default_rng(1))
+    vertices = np.asarray(band.get_paths()[0].vertices)
+    edges = vertices[vertices[:, 0] == 1, 1]
+    assert first.high > 200  # the highest return, to which the band is clipped
     assert (edges.min(), edges.max()) == (first.low, 200)
 
 
-def test_a_seed_alone_is_just_its_curve(episodes: pd.DataFrame) -> None:
+def test_a_single_seed_is_only_its_curve(episodes: pd.DataFrame) -> None:
     axes = draw(episodes[episodes["seed"] == 1])
     curve, best = axes.lines
     assert np.asarray(curve.get_ydata()).tolist() == [0, -100, 9]
-    assert curve.get_label() == "seed 1"
     assert np.asarray(best.get_xydata()).tolist() == [[3, 9]]
     assert not axes.collections
-
-
-def test_a_named_group_has_its_colour_and_name(episodes: pd.DataFrame) -> None:
-    axes = draw(episodes, colour="#123456", name="main")
-    assert {line.get_color() for line in axes.lines} == {"#123456"}
-    assert "main: interquartile mean of 4 seeds" in axes.get_legend_handles_labels()[1]
-
-
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_the_same_curves_are_the_same_bytes(episodes: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
-    paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
-    for path in paths:
-        draw_learning_curves(episodes, path, reward_threshold=5, rng=np.random.default_rng(3))
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert sorted(tmp_path.iterdir()) == paths
 
 
 def test_the_measure_and_the_threshold_are_drawn(episodes: pd.DataFrame, tmp_path: Path) -> None:
@@ -85,13 +68,3 @@ def test_the_measure_and_the_threshold_are_drawn(episodes: pd.DataFrame, tmp_pat
     assert "<!-- test return -->" in test
     assert "solved" not in training
     assert "<!-- training return -->" in training
-
-
-def test_refused_arguments(episodes: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected numbers in validation_return, received none"):
-        draw_learning_curves(episodes, tmp_path / "a.png", measure="validation_return")
-    with pytest.raises(ValueError, match=r"expected the columns \['is_best', 'seed'\] too, received"):
-        draw_learning_curves(episodes.drop(columns=["seed", "is_best"]), tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"expected the suffix \.png or \.svg, received '\.jpg'"):
-        draw_learning_curves(episodes, tmp_path / "a.jpg")
-    assert not list(tmp_path.iterdir())

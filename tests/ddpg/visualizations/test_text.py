@@ -2,15 +2,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ddpg.visualizations.figure import new_canvas
 from ddpg.visualizations.text import QuickText
-
-
-def new_canvas() -> Any:
-    return FigureCanvasAgg(Figure(figsize=(4, 0.5), dpi=100))
 
 
 def ink(canvas: Any) -> NDArray[np.float64]:
@@ -21,7 +16,7 @@ def ink(canvas: Any) -> NDArray[np.float64]:
 @pytest.mark.parametrize("align", ["left", "right"])
 @pytest.mark.parametrize("text", ["agent step 1,436,027", "return −98.1", "Episode 9 of 10, ε = 0.5"])
 def test_text_is_where_matplotlib_puts_it(text: str, align: Any) -> None:
-    quick, reference = new_canvas(), new_canvas()
+    quick, reference = (new_canvas(4, 0.5, dpi=100) for _ in range(2))
     x = {"left": 20, "right": 380}[align]
     for canvas in (quick, reference):
         canvas.draw()
@@ -37,14 +32,14 @@ def test_text_is_where_matplotlib_puts_it(text: str, align: Any) -> None:
 
 
 def test_equal_text_is_equal() -> None:
-    canvases = [new_canvas() for _ in range(2)]
+    canvases = [new_canvas(4, 0.5, dpi=100) for _ in range(3)]
     for canvas in canvases:
         canvas.draw()
     label = QuickText(10, 20, size=13, dpi=100, colour="blue", weight="bold")
     label.draw(canvases[0].get_renderer(), "step 12")
-    label.draw(new_canvas().get_renderer(), "other words 34")
+    label.draw(canvases[2].get_renderer(), "other words 34")
     label.draw(canvases[1].get_renderer(), "step 12")
-    first, second = (np.asarray(canvas.buffer_rgba()) for canvas in canvases)
+    first, second = (np.asarray(canvas.buffer_rgba()) for canvas in canvases[:2])
     np.testing.assert_array_equal(first, second)
     assert (first[..., 2] == 255).all()
     assert first[..., 0].min() == 0

@@ -1,11 +1,11 @@
 import pytest
 
 from ddpg.history import TrainingHistory
-from ddpg.visualizations.timeline import Moment, Timeline, select_snapshots
+from ddpg.visualizations.timeline import Moment, moment_at, select_snapshots
 
 
-def moment_at(history: TrainingHistory, step: int, episode: int) -> Moment:
-    return Timeline(history).at(history.snapshots[0]._replace(step=step, episode=episode))
+def moment(history: TrainingHistory, step: int, episode: int) -> Moment:
+    return moment_at(history, history.snapshots[0]._replace(step=step, episode=episode))
 
 
 @pytest.mark.parametrize(
@@ -15,19 +15,18 @@ def moment_at(history: TrainingHistory, step: int, episode: int) -> Moment:
 def test_a_moment_is_after_its_step(
     history: TrainingHistory, step: int, episode: int, n_steps: int, n_finished: int
 ) -> None:
-    moment = moment_at(history, step, episode)
-    assert moment.training_episode is history.training_episodes[episode - 1]
-    assert (moment.n_steps, moment.n_finished, moment.n_tested) == (n_steps, n_finished, n_finished)
+    expected = Moment(history.training_episodes[episode - 1], n_steps, n_finished, n_finished)
+    assert moment(history, step, episode) == expected
 
 
 def test_tests_belong_to_the_training_episode_of_their_number(history: TrainingHistory) -> None:
     del history.test_episodes[0]
-    assert moment_at(history, 5, 2).n_tested == 0
-    assert moment_at(history, 10, 2).n_tested == 1
+    assert moment(history, 5, 2).n_tested == 0
+    assert moment(history, 10, 2).n_tested == 1
 
 
 def test_the_episode_of_an_interrupted_training_is_unknown(history: TrainingHistory) -> None:
-    assert moment_at(history, 17, 4) == Moment(None, 0, 3, 3)
+    assert moment(history, 17, 4) == Moment(None, 0, 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +48,9 @@ def test_the_snapshot_before_the_first_step_is_at_a_multiple(history: TrainingHi
     assert [snapshot.step for snapshot in select_snapshots(history, 8)] == [0, 8, 14]
 
 
-def test_no_snapshots(history: TrainingHistory) -> None:
+def test_invalid_arguments(history: TrainingHistory) -> None:
+    with pytest.raises(ValueError, match="every_n_steps: expected at least 1, received 0"):
+        select_snapshots(history, 0)
     history.snapshots.clear()
     with pytest.raises(ValueError, match="train with gen_q_a_frames_every_n_steps"):
         select_snapshots(history)
-
-
-def test_steps_must_be_positive(history: TrainingHistory) -> None:
-    with pytest.raises(ValueError, match="expected at least 1, received 0"):
-        select_snapshots(history, 0)

@@ -7,14 +7,14 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from ddpg.history import TrainingHistory
-from ddpg.visualizations.panels import TEST_COLOUR, TRAINING_COLOUR
-from ddpg.visualizations.training_picture import TrainingPicture
+from ddpg.visualizations.figure import TEST_COLOUR, TRAINING_COLOUR
+from ddpg.visualizations.training_picture import NetworksPicture, TrainingPicture
 from ddpg.visualizations.video import Frame
 
 pytestmark = pytest.mark.slow
 
 SMALL = 640, 360
-# Rows and columns of panels in the full picture, left to right.
+# Pixels of the panels in the full-size picture, left to right.
 GRID_ROWS = slice(80, 276)
 GRID_LEFTS = (84, 328, 572, 816, 1060)
 RETURNS = slice(420, 620), slice(84, 400)
@@ -35,10 +35,14 @@ def colour_of(colour_map: str, share: float) -> list[float]:
     return list(matplotlib.colormaps[colour_map](share, bytes=True)[:3])
 
 
-def test_panels_have_the_colours_of_their_values(history: TrainingHistory) -> None:
-    # Paths would cover cells.
+def hide_paths(history: TrainingHistory) -> None:
+    """Moves the paths, which would cover cells, out of the grid."""
     for episode in [*history.training_episodes, *history.test_episodes]:
         episode.observations[:] = 100
+
+
+def test_panels_have_the_colours_of_their_values(history: TrainingHistory) -> None:
+    hide_paths(history)
     frame = TrainingPicture(history).draw(history.snapshots[-1])
     assert frame.shape == (720, 1280, 4)
     assert cell(frame, 4, 0, 0).tolist() == colour_of("RdBu", 0.0)
@@ -48,16 +52,8 @@ def test_panels_have_the_colours_of_their_values(history: TrainingHistory) -> No
     assert cell(frame, 2, 1, 1).tolist() == colour_of("PuOr", 1.0)
 
 
-def test_colour_scales_are_those_of_the_whole_training(history: TrainingHistory) -> None:
-    picture = TrainingPicture(history)
-    first, last = (cell(picture.draw(history.snapshots[i]), 0, 3, 0).tolist() for i in (0, -1))
-    assert first == colour_of("viridis", 0.0)
-    assert last == colour_of("viridis", 1.0)
-
-
 def test_paths_are_those_of_the_current_episodes(history: TrainingHistory) -> None:
-    for episode in [*history.training_episodes, *history.test_episodes]:
-        episode.observations[:] = 100
+    hide_paths(history)
     # On the boundary of two cells, out of the way of the other episodes' paths.
     history.training_episodes[1].observations[:3] = 0.5, 0.5
     history.training_episodes[1].observations[3:] = -0.5, 0.5
@@ -108,20 +104,6 @@ def test_a_frame_does_not_depend_on_those_before(history: TrainingHistory) -> No
     assert not np.array_equal(there[0], there[1])
 
 
-@pytest.mark.parametrize("size", [(640, 360), (320, 180), (500, 500)])
-def test_sizes(history: TrainingHistory, size: tuple[int, int]) -> None:
-    assert TrainingPicture(history, size).draw(history.snapshots[0]).shape == (size[1], size[0], 4)
-
-
-@pytest.mark.parametrize(("size", "n_y"), [(1, 1), (9, 4)])
-def test_few_and_many_state_dimensions(
-    history_of: Callable[..., TrainingHistory], size: int, n_y: int, recwarn: pytest.WarningsRecorder
-) -> None:
-    history = history_of(size=size, n_y=n_y)
-    TrainingPicture(history, SMALL).draw(history.snapshots[-1])
-    assert not recwarn.list
-
-
 @pytest.mark.parametrize("n_actions", [2, 3, 4, 5])
 def test_a_policy_and_a_gradient_for_each_of_four_actions(
     history_of: Callable[..., TrainingHistory], n_actions: int
@@ -161,30 +143,42 @@ def test_colour_scales_of_each_frame(history: TrainingHistory) -> None:
         assert np.array_equal(first, last) == is_fixed
 
 
-def test_histories_without_tests_or_threshold(history: TrainingHistory) -> None:
-    history.test_episodes.clear()
-    history.reward_threshold = None
-    TrainingPicture(history, SMALL).draw(history.snapshots[-1])
+@pytest.mark.parametrize("case", ["one state", "nine states", "no tests or threshold", "no episodes", "NaN"])
+def test_unusual_histories_are_drawn(history_of: Callable[..., TrainingHistory], case: str) -> None:
+    history = history_of(**{"one state": {"size": 1, "n_y": 1}, "nine states": {"size": 9}}.get(case, {}))
+    if case.startswith("no "):
+        history.test_episodes.clear()
+        history.reward_threshold = None
+    if case == "no episodes":
+        history.training_episodes.clear()
+    if case == "NaN":
+        history.snapshots[-1].q_max[:] = np.nan
+    picture = TrainingPicture(history, SMALL)
+    first, last = (picture.draw(history.snapshots[i]).copy() for i in (0, -1))
+    assert (first != last).any()
 
 
-def test_an_interrupted_training(history: TrainingHistory) -> None:
-    history.training_episodes.clear()
-    history.test_episodes.clear()
-    TrainingPicture(history, SMALL).draw(history.snapshots[-1])
-
-
-def test_diverged_networks(history: TrainingHistory) -> None:
-    broken = history.snapshots[-1]
-    broken.q_max[:], broken.policy[:] = np.nan, np.nan
-    TrainingPicture(history, SMALL).draw(broken)
-
-
-def test_an_unknown_colour_scale(history: TrainingHistory) -> None:
+def test_unknown_colour_scales_and_histories_without_grid_are_rejected(history: TrainingHistory) -> None:
     with pytest.raises(ValueError, match="colour_scale: expected run or frame, received 'fixed'"):
         TrainingPicture(history, colour_scale="fixed")  # type: ignore[arg-type]
-
-
-def test_no_grid(history: TrainingHistory) -> None:
     history.grid = None
-    with pytest.raises(ValueError, match="expected the axes of the snapshots, received None"):
+    with pytest.raises(ValueError, match=r"history\.grid: expected the axes"):
         TrainingPicture(history)
+
+
+def test_the_networks_are_the_training_picture_above_the_charts(history: TrainingHistory) -> None:
+    snapshot = history.snapshots[2]
+    frame = NetworksPicture(history).draw(snapshot)
+    complete = TrainingPicture(history, (960, 540), colour_scale="frame").draw(snapshot)
+    assert frame.shape == (290, 960, 3)
+    # The colour bars and what is below; the networks have no paths.
+    np.testing.assert_array_equal(frame[240:], complete[240:290, :, :3])
+
+
+def test_the_networks_need_no_episode_and_have_new_frames(history: TrainingHistory) -> None:
+    history.training_episodes.clear()
+    history.test_episodes.clear()
+    picture = NetworksPicture(history)
+    first, second = (picture.draw(snapshot) for snapshot in history.snapshots[:2])
+    assert (first != second).any()
+    assert (first == picture.draw(history.snapshots[0])).all()
