@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ddpg.evaluation.statistics import Interval, Scores, bootstrap, interquartile_mean, performance_profile
+from ddpg.evaluation.statistics import Interval, bootstrap, interquartile_mean, performance_profile
 from ddpg.history import FloatArray, GridAxes, TrainingHistory
 from ddpg.seeding import Stream, generator
 from ddpg.visualizations.figure import new_figure, write_figure
@@ -66,7 +66,10 @@ def draw_score_distributions(results: Sequence[Result]) -> str:
         seeds = results[i].seeds[f"{policy}_return"].dropna()
         axes.plot(episodes, np.full(len(episodes), y), "|", color=colour_of(i), alpha=0.15, markersize=13)
         axes.plot(seeds, np.full(len(seeds), y), "o", color=colour_of(i), alpha=0.75, markersize=6, mec="white")
-        _draw_interval(axes, _interquartile_mean(seeds.to_numpy()), y - 0.33, colour_of(i))
+        if len(seeds):
+            rng = generator(0, Stream.BOOTSTRAP)
+            interval = bootstrap(seeds.to_numpy(), interquartile_mean, CONFIDENCE_LEVEL, _N_SAMPLES, rng)
+            _draw_interval(axes, interval, y - 0.33, colour_of(i))
     axes.set_yticks(range(len(rows)), [f"{_plain(results[i].name)}, {policy}" for policy, i in rows])
     axes.set_ylim(len(rows) - 0.4, -0.75)
     axes.set_xlabel("return")
@@ -79,17 +82,15 @@ def draw_performance_profile(results: Sequence[Result]) -> str:
     figure = new_figure(6, 3.6)
     axes = figure.add_subplot()
     scores = [METRICS[0].scores(result) for result in results]
-    finite = np.concatenate(scores)
-    finite = finite[np.isfinite(finite)]
-    margin = 0.08 * float(np.ptp(finite)) or 1.0 if finite.size else 1.0
-    low, high = (finite.min() - margin, finite.max() + margin) if finite.size else (0.0, 1.0)
-    thresholds = np.linspace(low, high, 400)
+    finite = [score for score in np.concatenate(scores) if np.isfinite(score)] or [0.0]
+    margin = 0.08 * float(np.ptp(finite)) or 1.0
+    thresholds = np.linspace(min(finite) - margin, max(finite) + margin, 400)
     for i, each in enumerate(scores):
         drawn = generator(0, Stream.BOOTSTRAP).integers(len(each), size=(_N_SAMPLES, len(each)))
         low_share, high_share = np.quantile(performance_profile(each[drawn], thresholds), _PERCENTILES, axis=0)
         axes.fill_between(thresholds, low_share, high_share, color=colour_of(i), alpha=0.18, linewidth=0, step="mid")
         axes.plot(thresholds, performance_profile(each, thresholds), color=colour_of(i), drawstyle="steps-mid")
-    axes.set_xlim(low, high)
+    axes.set_xlim(thresholds[0], thresholds[-1])
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("return τ of the best policy")
     axes.set_ylabel("share of seeds above τ")
@@ -159,19 +160,14 @@ def draw_maps(baseline: Result, candidate: Result) -> str | None:
 def _draw_map(
     figure: Figure, axes: Axes, grid: GridAxes, values: FloatArray, name: str, colours: str, limits: tuple[float, float]
 ) -> None:
-    (left, right), (bottom, top) = (_edges(grid.x), _edges(grid.y))
-    low, high = limits
-    image: Any = axes.imshow(
-        values, colours, origin="lower", extent=(left, right, bottom, top), aspect="auto", vmin=low, vmax=high
-    )
+    extent, (low, high) = (*_edges(grid.x), *_edges(grid.y)), limits
+    image: Any = axes.imshow(values, colours, origin="lower", extent=extent, aspect="auto", vmin=low, vmax=high)
     figure.colorbar(image, ax=axes, label=name)
 
 
 def _edges(centres: FloatArray) -> tuple[float, float]:
     """Outer edges of cells with these centres."""
-    if len(centres) == 1:
-        return float(centres[0]) - 0.5, float(centres[0]) + 0.5
-    half = float(centres[1] - centres[0]) / 2
+    half = float(centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
     return float(centres[0]) - half, float(centres[-1]) + half
 
 
@@ -186,16 +182,18 @@ def _policy(history: TrainingHistory, action: int) -> FloatArray:
     return policy
 
 
-def _interquartile_mean(scores: Scores) -> Interval:
-    if not len(scores):
-        return Interval(np.nan, np.nan, np.nan)
-    return bootstrap(scores, interquartile_mean, CONFIDENCE_LEVEL, _N_SAMPLES, generator(0, Stream.BOOTSTRAP))
-
-
 def _draw_interval(axes: Axes, interval: Interval, y: float, colour: str) -> None:
-    value, low, high = (number if np.isfinite(number) else np.nan for number in interval)
-    axes.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="round")
-    axes.plot([value], [y], marker="D", color=colour, markersize=5, markeredgecolor="white")
+    """Draws a value with its interval; an arrow to the edge of the axes where that is unbounded."""
+    finite = [number for number in interval if np.isfinite(number)]
+    if not finite:
+        return
+    ends = min(finite), max(finite)
+    axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="round")
+    style = {"arrowstyle": "->", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+    for edge, bound in enumerate((interval.low, interval.high)):
+        if np.isinf(bound):
+            axes.annotate("", (edge, y), (ends[edge], y), axes.get_yaxis_transform(), "data", style)
+    axes.plot([interval.value], [y], marker="D", color=colour, markersize=5, markeredgecolor="white")
 
 
 def _draw_threshold(axes: Axes, result: Result, *, horizontal: bool) -> None:

@@ -2,19 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ddpg.evaluation.statistics import (
-    Interval,
-    bootstrap,
-    bootstrap_difference,
-    probability_of_improvement,
-    seeds_needed,
-)
+from ddpg.evaluation import statistics
+from ddpg.evaluation.statistics import Interval
 from ddpg.seeding import Stream, generator
 from pipeline.provenance.result import CONFIDENCE_LEVEL, Result
 from pipeline.reports.changes import Changes, changes_between
@@ -24,15 +18,6 @@ from pipeline.reports.metrics import METRICS, Metric
 _N_SAMPLES = 10_000
 _SEED = 0
 _NUMERICAL_PACKAGES = ("gymnasium", "numpy", "tensorflow", "keras")
-
-
-class Outcome(StrEnum):
-    """What the interval of a difference says; see `Difference.outcome`."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    UNCERTAIN = "not distinguishable"
-    EQUAL = "equal"
 
 
 @dataclass(frozen=True)
@@ -51,12 +36,11 @@ class Difference:
     """Every seed scores the same in both."""
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Literal["equal", "better", "worse", "uncertain"]:
         """Equal scores; else better or worse if the interval of the change excludes 0, and uncertain otherwise."""
         if self.equal:
-            return Outcome.EQUAL
-        low, high = self.gain.low, self.gain.high
-        return Outcome.BETTER if low > 0 else Outcome.WORSE if high < 0 else Outcome.UNCERTAIN
+            return "equal"
+        return "better" if self.gain.low > 0 else "worse" if self.gain.high < 0 else "uncertain"
 
     @property
     def gain(self) -> Interval:
@@ -64,22 +48,14 @@ class Difference:
         value, low, high = self.change
         return self.change if self.metric.higher_is_better else Interval(-value, -high, -low)
 
-    def is_regression(self, tolerance: float) -> bool:
-        """Whether the complete interval of the change is worse than the tolerance, in the metric's unit."""
-        return self.gain.high < -tolerance
-
     def describe(self, candidate: str) -> str:
-        """The outcome in words that respect the number of seeds.
-
-        Args:
-            candidate: Name of the candidate.
-        """
-        seeds = count_seeds(self.n_seeds)
-        if self.outcome is Outcome.EQUAL:
+        """The outcome in words that respect the number of seeds, given the candidate's name."""
+        seeds = _count(self.n_seeds)
+        if self.outcome == "equal":
             return "equal in every seed"
         if min(self.n_seeds) == 1:
             return "one seed cannot tell; train at least two, better five"
-        if self.outcome is not Outcome.UNCERTAIN:
+        if self.outcome != "uncertain":
             return f"{candidate} is {self.outcome}, with {seeds}"
         if self.seeds_needed is None:
             return f"not distinguishable with {seeds}"
@@ -163,7 +139,7 @@ class Comparison:
     @property
     def pairing(self) -> str:
         """How many seeds there are, and whether they are paired, in words."""
-        seeds = count_seeds((len(self.baseline.seeds), len(self.candidate.seeds)))
+        seeds = _count((len(self.baseline.seeds), len(self.candidate.seeds)))
         return f"{seeds}, {'paired: the same seeds from the same start states' if self.paired else 'not paired'}"
 
     @property
@@ -178,54 +154,8 @@ class Comparison:
         first = self.differences[0]
         return f"{first.metric.label.capitalize()}: {first.describe(self.candidate.name)}."
 
-    @cached_property
-    def cautions(self) -> list[str]:
+    def cautions(self) -> Iterator[str]:
         """What a reader has to know, a sentence each."""
-        return list(self._cautions())
-
-    def check_regression(self, metric: str, tolerance: float) -> tuple[bool, str]:
-        """Whether a metric is worse than tolerated, and why.
-
-        Args:
-            metric: Its name.
-            tolerance: In the metric's unit, not negative.
-        """
-        if not self.comparable:
-            return False, "the scores cannot be compared"
-        difference = next((each for each in self.differences if each.metric.name == metric), None)
-        if difference is None:
-            return False, "not both revisions have it"
-        if difference.is_regression(tolerance):
-            return True, "the whole interval of the difference is worse"
-        if difference.gain.low >= -tolerance:
-            return False, "the whole interval of the difference is no worse"
-        return False, "the interval of the difference does not exclude that it is no worse"
-
-    def _share(self, section: str, name: str | None = None) -> bool:
-        """Whether both have the same parameter or section of parameters."""
-        one, other = (each.params.get(section, {}) for each in (self.baseline, self.candidate))
-        return bool(one == other if name is None else one.get(name) == other.get(name))
-
-    def _difference(self, metric: Metric) -> Difference:
-        a, b = metric.scores(self.baseline), metric.scores(self.candidate)
-        settings: dict[str, Any] = {
-            "paired": self.paired,
-            "confidence_level": CONFIDENCE_LEVEL,
-            "n_samples": _N_SAMPLES,
-        }
-        change, error = bootstrap_difference(a, b, metric.statistic, **settings, rng=generator(_SEED, Stream.BOOTSTRAP))
-        return Difference(
-            metric,
-            change,
-            probability_of_improvement(
-                a, b, higher_is_better=metric.higher_is_better, **settings, rng=generator(_SEED, Stream.BOOTSTRAP)
-            ),
-            n_seeds=(len(a), len(b)),
-            seeds_needed=seeds_needed(change.value, error, len(a), len(b), confidence_level=CONFIDENCE_LEVEL),
-            equal=np.array_equal(a, b) if self.paired else np.array_equal(np.sort(a), np.sort(b)),
-        )
-
-    def _cautions(self) -> Iterator[str]:
         for result in (self.baseline, self.candidate):
             if result.is_edited:
                 yield f"params.yaml of {result.name} was edited after its results were made: run `dvc repro`."
@@ -245,13 +175,52 @@ class Comparison:
             if name in _NUMERICAL_PACKAGES:
                 yield f"{name} differs ({baseline} and {candidate}), which may change scores too."
 
+    def check_regression(self, metric: str, tolerance: float) -> tuple[bool, str]:
+        """Whether a metric is worse than tolerated, and why.
 
-def count_seeds(n_seeds: tuple[int, int]) -> str:
-    """The numbers of seeds in words."""
+        Args:
+            metric: Its name.
+            tolerance: In the metric's unit, not negative.
+        """
+        if not self.comparable:
+            return False, "the scores cannot be compared"
+        difference = next((each for each in self.differences if each.metric.name == metric), None)
+        if difference is None:
+            return False, "not both revisions have it"
+        if difference.gain.high < -tolerance:
+            return True, "the whole interval of the difference is worse"
+        if difference.gain.low >= -tolerance:
+            return False, "the whole interval of the difference is no worse"
+        return False, "the interval of the difference does not exclude that it is no worse"
+
+    def _share(self, section: str, name: str | None = None) -> bool:
+        """Whether both have the same parameter or section of parameters."""
+        one, other = (each.params.get(section, {}) for each in (self.baseline, self.candidate))
+        return bool(one == other if name is None else one.get(name) == other.get(name))
+
+    def _difference(self, metric: Metric) -> Difference:
+        a, b = metric.scores(self.baseline), metric.scores(self.candidate)
+
+        def settings() -> dict[str, Any]:
+            rng = generator(_SEED, Stream.BOOTSTRAP)
+            return {"paired": self.paired, "confidence_level": CONFIDENCE_LEVEL, "n_samples": _N_SAMPLES, "rng": rng}
+
+        change, error = statistics.bootstrap_difference(a, b, metric.statistic, **settings())
+        return Difference(
+            metric,
+            change,
+            statistics.probability_of_improvement(a, b, higher_is_better=metric.higher_is_better, **settings()),
+            n_seeds=(len(a), len(b)),
+            seeds_needed=statistics.seeds_needed(
+                change.value, error, len(a), len(b), confidence_level=CONFIDENCE_LEVEL
+            ),
+            equal=np.array_equal(a, b) if self.paired else np.array_equal(np.sort(a), np.sort(b)),
+        )
+
+
+def _count(n_seeds: tuple[int, int]) -> str:
     n, m = n_seeds
-    if n != m:
-        return f"{n} and {m} seeds"
-    return "1 seed" if n == 1 else f"{n} seeds"
+    return f"{n} and {m} seeds" if n != m else "1 seed" if n == 1 else f"{n} seeds"
 
 
 def _value(metric: Metric, result: Result) -> Interval:
@@ -259,4 +228,4 @@ def _value(metric: Metric, result: Result) -> Interval:
     settings: dict[str, Any] = result.params.get("evaluate", {})
     rng = generator(settings.get("seed", _SEED), Stream.BOOTSTRAP)
     n_samples = settings.get("n_bootstrap_samples", _N_SAMPLES)
-    return bootstrap(metric.scores(result), metric.statistic, result.confidence_level, n_samples, rng)
+    return statistics.bootstrap(metric.scores(result), metric.statistic, result.confidence_level, n_samples, rng)

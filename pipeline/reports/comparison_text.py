@@ -23,9 +23,8 @@ def lines_of(comparison: Comparison) -> Iterator[str]:
     yield from _section("Packages", _change_lines(changes.packages))
     if not comparison.identical:
         yield from _section("Scores", [*_score_lines(comparison)])
-    for i, caution in enumerate(comparison.cautions):
-        yield from ([] if i else [""])
-        yield from textwrap.wrap(f"Note: {caution}", WIDTH - 2)
+    notes = [line for caution in comparison.cautions() for line in textwrap.wrap(f"Note: {caution}", WIDTH - 2)]
+    yield from ("", *notes) if notes else ()
     yield ""
     yield from textwrap.wrap(comparison.verdict, WIDTH - 2)
 
@@ -78,7 +77,7 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
     yield f"**{escape(comparison.verdict)}**\n"
     if comparison.scores and not comparison.identical:
         yield from _score_table(comparison)
-    for caution in comparison.cautions:
+    for caution in comparison.cautions():
         yield f"> {escape(caution)}\n"
     changes = comparison.changes
     for title, changed in (("Parameters", changes.parameters), ("Packages", changes.packages)):

@@ -1,7 +1,5 @@
 """The results of commits and experiments: what each changed, what it scored, and its MLflow run."""
 
-import csv
-import io
 import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -11,22 +9,11 @@ from threading import Thread
 from typing import Any
 
 from ddpg.files import DamagedFileError
+from pipeline.provenance import revisions
 from pipeline.provenance.digests import params_of_results
 from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
-from pipeline.provenance.revisions import (
-    WORKSPACE,
-    Revision,
-    RevisionError,
-    all_digests,
-    commits,
-    experiments,
-    lock_of,
-    parent_of,
-    references,
-    resolve,
-    text_of,
-)
+from pipeline.provenance.revisions import Revision, RevisionError
 from pipeline.reports.changes import changed_values
 from pipeline.reports.formats import align, show_change, show_interval, show_percent, show_value
 from pipeline.stages import flatten
@@ -88,24 +75,27 @@ def entries_of(names: Sequence[str], note: Note) -> list[Entry]:
     Raises:
         RevisionError: A name is not a revision with results.
     """
-    runs = _start_lookup(note)
+    answers = _start_lookup()
     groups = _group_by_result([_listed(name) for name in names] or _everything(note))
-    found = runs()
-    entries = [_entry(digests, group, found, note) for digests, group in groups]
+    try:
+        runs, problem = answers.get(timeout=_STORE_SECONDS)
+    except Empty:
+        runs, problem = [], f"no answer within {_STORE_SECONDS:g} s"
+    if problem:
+        note(f"MLflow's runs are left out: {problem}")
+    entries = [_entry(digests, group, runs, note) for digests, group in groups]
     # The workspace, which has no date, is the newest.
     return mark_best(sorted(entries, key=lambda entry: entry.date or "later", reverse=True))
 
 
 def mark_best(entries: Sequence[Entry]) -> list[Entry]:
     """The entries, with a mark on the greatest interquartile mean of each environment."""
-    greatest: dict[str, float] = {}
-    for entry in entries:
-        if entry.return_iqm is not None:
-            greatest[entry.environment] = max(entry.return_iqm, greatest.get(entry.environment, entry.return_iqm))
-    return [
-        replace(entry, best=entry.return_iqm is not None and entry.return_iqm == greatest[entry.environment])
-        for entry in entries
-    ]
+
+    def is_best(entry: Entry) -> bool:
+        means = [each.return_iqm for each in entries if each.environment == entry.environment]
+        return entry.return_iqm is not None and entry.return_iqm == max(mean for mean in means if mean is not None)
+
+    return [replace(entry, best=is_best(entry)) for entry in entries]
 
 
 def json_of(entries: Sequence[Entry]) -> str:
@@ -115,13 +105,14 @@ def json_of(entries: Sequence[Entry]) -> str:
 
 def csv_of(entries: Sequence[Entry]) -> str:
     """The entries as CSV; several names or changes share a cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(Entry.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    for entry in entries:
-        names, commits = ", ".join(entry.names), ", ".join(entry.commits)
-        writer.writerow(asdict(entry) | {"names": names, "commits": commits, "changed": "; ".join(_changes(entry))})
-    return text.getvalue().removesuffix("\n")
+    import pandas as pd  # takes half a second
+
+    lists = (
+        {"names": ", ".join(entry.names), "commits": ", ".join(entry.commits), "changed": "; ".join(_changes(entry))}
+        for entry in entries
+    )
+    rows = [asdict(entry) | joined for entry, joined in zip(entries, lists, strict=True)]
+    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n").removesuffix("\n")
 
 
 def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
@@ -150,36 +141,22 @@ def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
     return "\n".join(lines)
 
 
-def _start_lookup(note: Note) -> Callable[[], list[RecordedRun]]:
-    """Starts to look up the MLflow runs; a store that does not answer in time costs nothing but the links.
-
-    Returns:
-        A function that waits for them.
-    """
-    answers: SimpleQueue[list[RecordedRun] | TrackingError] = SimpleQueue()
+def _start_lookup() -> SimpleQueue[tuple[list[RecordedRun], str]]:
+    """Looks up the MLflow runs in the background; the queue gets them, or why there are none."""
+    answers: SimpleQueue[tuple[list[RecordedRun], str]] = SimpleQueue()
 
     def look_up() -> None:
         try:
-            answers.put(recorded_runs())
+            answers.put((recorded_runs(), ""))
         except TrackingError as error:
-            answers.put(error)
-
-    def wait() -> list[RecordedRun]:
-        try:
-            answer = answers.get(timeout=_STORE_SECONDS)
-        except Empty:
-            answer = TrackingError(f"no answer within {_STORE_SECONDS:g} s")
-        if isinstance(answer, TrackingError):
-            note(f"MLflow's runs are left out: {answer}")
-            return []
-        return answer
+            answers.put(([], str(error)))
 
     Thread(target=look_up, daemon=True).start()
-    return wait
+    return answers
 
 
 def _listed(name: str) -> Revision:
-    revision = resolve(name)
+    revision = revisions.resolve(name)
     if revision.kind == "run" and revision.commit is None:
         raise RevisionError(
             f"{name}: expected a run whose result a commit holds; `python -m pipeline.show {name}` shows it"
@@ -189,19 +166,19 @@ def _listed(name: str) -> Revision:
 
 def _everything(note: Note) -> list[Revision]:
     """All revisions, but for a workspace whose dvc.lock is invalid, as in the middle of a merge."""
-    workspace = Revision(WORKSPACE, None, "workspace")
+    workspace = Revision(revisions.WORKSPACE, None, "workspace")
     try:
-        lock_of(workspace)
+        revisions.lock_of(workspace)
     except RevisionError as error:
         note(f"left out: {error}")
-        return [*commits(), *experiments()]
-    return [workspace, *commits(), *experiments()]
+        return [*revisions.commits(), *revisions.experiments()]
+    return [workspace, *revisions.commits(), *revisions.experiments()]
 
 
-def _group_by_result(revisions: Sequence[Revision]) -> list[tuple[dict[str, str], list[Revision]]]:
-    """The revisions that share a result, with its digests by stage; those without results are left out."""
+def _group_by_result(listed: Sequence[Revision]) -> list[tuple[dict[str, str], list[Revision]]]:
+    """The revisions that share a result, with its digests by stage; without those that have none."""
     groups: dict[tuple[tuple[str, str], ...], list[Revision]] = {}
-    for revision, digests in all_digests(revisions):
+    for revision, digests in revisions.all_digests(listed):
         if digests:
             groups.setdefault(tuple(digests.items()), []).append(revision)
     return [(dict(content), group) for content, group in groups.items()]
@@ -213,9 +190,9 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
     holding = [revision.commit for revision in group if revision.commit]
     name = str(first.commit)[:7] if first.kind == "commit" else first.name
     own_names = (each.name for each in group if not str(each.commit).startswith(each.name))
-    names = dict.fromkeys([*references("--points-at", holding), *own_names])
+    names = dict.fromkeys([*revisions.references("--points-at", holding), *own_names])
     date, subject = _date_and_subject(first)
-    params = params_of_results({}, lock_of(first))
+    params = params_of_results({}, revisions.lock_of(first))
     best = _metrics(first, note).get("best", {}) if "evaluate" in digests else {}
     scores: dict[str, Any] = {name: best.get(name) for name in _SCORES}
     run = next((run for run in runs if digests.items() <= run.digests.items()), None)
@@ -236,9 +213,9 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
 
 
 def _changed_params(revision: Revision, params: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    parent = parent_of(revision)
+    parent = revisions.parent_of(revision)
     try:
-        before = params_of_results({}, lock_of(parent)) if parent else {}
+        before = params_of_results({}, revisions.lock_of(parent)) if parent else {}
     except RevisionError:  # a merge that was committed with its conflicts
         before = {}
     return changed_values(dict(flatten(before, ".")), dict(flatten(params, "."))) if before else {}
@@ -247,7 +224,7 @@ def _changed_params(revision: Revision, params: Mapping[str, Any]) -> dict[str, 
 def _metrics(revision: Revision, note: Note) -> Mapping[str, Any]:
     """Contents of evaluate's metrics.json; empty if git does not have it, or it is invalid."""
     try:
-        text = text_of(revision, _METRICS)
+        text = revisions.text_of(revision, _METRICS)
         return metrics_in(text, _METRICS) if text is not None else {}
     except DamagedFileError as error:
         note(f"numbers left out: {revision.name}: {error}")

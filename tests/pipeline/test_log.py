@@ -9,10 +9,9 @@ import time
 import pytest
 
 from pipeline.log import main
-from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.provenance.revisions import resolve, results_of
 from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
-from tests.pipeline.laboratory import Store
 
 pytestmark = pytest.mark.slow
 
@@ -78,14 +77,17 @@ def test_named_revisions_are_listed_without_others(repository, capsys):
     assert "log: nope: expected" in capsys.readouterr().err
 
 
-def test_a_result_has_its_run(repository, monkeypatch, capsys):
+def test_a_result_has_its_run_unless_no_commit_holds_it(repository, monkeypatch, capsys):
     monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
-    with results_of(Revision(WORKSPACE, None, "workspace")) as results:
+    with results_of(resolve("workspace")) as results:
         ((_, name), *_) = record_missing(results.params, repository.results, results.stages)
     of_newest, of_first = listed(capsys)
     assert of_newest["run_name"] == name
     assert of_newest["run_link"].endswith(f"/runs/{of_newest['run']}")
     assert of_first["run"] is None
+    repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
+    assert main([of_newest["run"]]) == 2
+    assert "expected a run whose result a commit holds" in capsys.readouterr().err
 
 
 def test_the_table_and_the_csv_show_the_same(repository, capsys):
@@ -136,16 +138,6 @@ def test_a_limit_is_a_positive_number(limit, capsys):
         main(["--limit", limit])
     assert exit_.value.code == 2
     assert "--limit: expected" in capsys.readouterr().err
-
-
-def test_a_run_that_no_commit_holds_is_an_error(repository, monkeypatch, capsys):
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
-    with results_of(resolve("workspace")) as results:
-        record_missing(results.params, repository.results, results.stages)
-    (parent,) = Store(repository.folder / "mlflow.db").parents()
-    repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
-    assert main([parent.info.run_id]) == 2
-    assert "expected a run whose result a commit holds" in capsys.readouterr().err
 
 
 def test_signatures_that_git_shows_are_ignored(repository, capsys):

@@ -23,17 +23,14 @@ def test_values_that_come_and_go_are_changes():
 
 
 def test_changes_in_parameters_code_and_packages(repository, tmp_path):
-    first = repository.commit("First", agent="a = 1\n", requirements=LOCK, params="x: 1\n")
-    second = repository.commit(
-        "Second", agent="a = 2\nb = 3\n", requirements=LOCK.replace("2.1.0", "2.2.0"), params="x: 2\n"
-    )
+    first = repository.commit("First", agent="a = 1\n", requirements=LOCK)
+    second = repository.commit("Second", agent="a = 2\nb = 3\n", requirements=LOCK.replace("2.1.0", "2.2.0"))
     baseline = result(tmp_path, "first", [90] * 5, commit=first)
     candidate = result(tmp_path, "second", [90] * 5, commit=second, agent={"tau_actor": 0.1, "new": None})
     changes = changes_between(baseline, candidate)
     assert changes.parameters == [Change("agent.tau_actor", "0.3", "0.1"), Change("agent.new", "none", "null")]
     assert changes.packages == [Change("numpy", "2.1.0", "2.2.0")]
     assert "agent.py | 3 ++-" in changes.code
-    assert "params.yaml" not in changes.code
     assert "requirements.lock" not in changes.code
 
 
