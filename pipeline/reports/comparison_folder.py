@@ -1,10 +1,9 @@
 """The comparison as a folder of files: a page, a text for a pull request, and a video."""
 
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ddpg.files import require_parent
 from pipeline.provenance.result import Result
@@ -62,15 +61,13 @@ def _replacing_folder(folder: Path) -> Iterator[Path]:
     require_replaceable(folder)
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    written = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    earlier = written.with_name(f"{written.name}.earlier")
-    written.mkdir()
-    try:
+    with TemporaryDirectory(
+        prefix=f".{folder.name[:200]}.", dir=folder.parent, ignore_cleanup_errors=True
+    ) as temporary:
+        written = Path(temporary) / "written"
+        written.mkdir()
         (written / _MARKER).touch()
         yield written
         if folder.exists():
-            folder.rename(earlier)
+            folder.rename(Path(temporary) / "earlier")
         written.rename(folder)
-        shutil.rmtree(earlier, ignore_errors=True)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)

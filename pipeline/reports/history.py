@@ -69,7 +69,7 @@ def entries_of(names: Sequence[str], note: Note) -> list[Entry]:
     """The results of revisions, the newest first, with a mark on the best of each environment.
 
     Args:
-        names: Of the revisions; none: all there are.
+        names: Of the revisions; all of them if empty.
         note: Reports what is left out.
 
     Raises:
@@ -142,7 +142,7 @@ def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
 
 
 def _start_lookup() -> SimpleQueue[tuple[list[RecordedRun], str]]:
-    """Looks up the MLflow runs in the background; the queue gets them, or why there are none."""
+    """Looks up the MLflow runs in the background; the queue receives them, and what went wrong."""
     answers: SimpleQueue[tuple[list[RecordedRun], str]] = SimpleQueue()
 
     def look_up() -> None:
@@ -176,7 +176,7 @@ def _everything(note: Note) -> list[Revision]:
 
 
 def _group_by_result(listed: Sequence[Revision]) -> list[tuple[dict[str, str], list[Revision]]]:
-    """The revisions that share a result, with its digests by stage; without those that have none."""
+    """The revisions by result, with its digests by stage; without revisions that have no result."""
     groups: dict[tuple[tuple[str, str], ...], list[Revision]] = {}
     for revision, digests in revisions.all_digests(listed):
         if digests:

@@ -31,56 +31,44 @@ def first(comparison):
     return comparison.differences[0]
 
 
-def test_identical_results_are_recognized(versus):
-    comparison = versus(CLOSE)
-    assert comparison.identical
-    assert comparison.verdict.startswith("The results are identical")
-
-
-def test_equal_scores_of_other_seeds_are_not_identical(versus):
-    comparison = versus(CLOSE, seeds=(6, 7, 8, 9, 10))
-    assert not comparison.identical
-    assert not comparison.paired
-    assert "The seeds differ: they are not paired." in comparison.cautions()
-    assert first(comparison).outcome == "equal"
-
-
-def test_clearly_better_and_worse(versus):
-    comparison = versus(BETTER)
+@pytest.mark.parametrize(
+    ("best", "outcome", "verdict"),
+    [
+        (CLOSE, "equal", "The results are identical: "),
+        (BETTER, "better", "Best return: second is better, with 5 seeds."),
+        ([each - 5 for each in CLOSE], "worse", "Best return: second is worse"),
+        ([math.nan] * 5, "worse", "Best return: second is worse"),
+        (NOISY, "uncertain", "Best return: not distinguishable with 5 seeds; about 94 would be needed"),
+    ],
+)
+def test_outcomes(versus, best, outcome, verdict):
+    comparison = versus(best)
     assert comparison.paired
-    assert first(comparison).outcome == "better"
-    assert comparison.verdict == "Best return: second is better, with 5 seeds."
-    assert first(versus([each - 5 for each in CLOSE])).outcome == "worse"
+    assert comparison.identical == (outcome == "equal")
+    assert first(comparison).outcome == outcome
+    assert comparison.verdict.startswith(verdict)
 
 
-def test_indistinguishable_results_say_how_many_seeds_would_be_needed(versus):
-    comparison = versus(NOISY)
-    assert first(comparison).outcome == "uncertain"
-    assert "not distinguishable with 5 seeds; about " in comparison.verdict
-    assert "would be needed to detect a difference of this size" in comparison.verdict
-
-
-def test_other_start_states_or_seeds_are_not_paired(versus):
-    for changes in ({"evaluate": {"seed": 1}}, {"evaluate": {"n_episodes": 3}}, {"seeds": (1, 2, 3, 4, 6)}):
-        comparison = versus(BETTER, **changes)
-        assert not comparison.paired
-        assert list(comparison.cautions())
-        assert comparison.differences
-
-
-def test_scores_of_different_environments_are_not_compared(versus):
-    comparison = versus(BETTER, environment={"id": "Pendulum-v1"})
-    assert not comparison.comparable
-    assert comparison.differences == []
-    assert comparison.scores
-    assert "cannot be compared" in comparison.verdict
+@pytest.mark.parametrize(
+    ("changes", "caution"),
+    [
+        ({"evaluate": {"seed": 1}}, "start states differ"),
+        ({"evaluate": {"n_episodes": 3}}, "start states differ"),
+        ({"seeds": (6, 7, 8, 9, 10)}, "The seeds differ"),
+    ],
+)
+def test_other_start_states_or_seeds_are_neither_paired_nor_identical(versus, changes, caution):
+    comparison = versus(CLOSE, **changes)
+    assert not comparison.paired
+    assert first(comparison).outcome == "equal"
+    (found,) = comparison.cautions()
+    assert caution in found
 
 
 def test_a_diverged_seed_counts_as_the_worst_and_is_named(versus):
     comparison = versus([math.nan, math.nan, 99.5, 96.5, 98])
     assert comparison.scores[0].candidate.value == -math.inf
     assert first(comparison).outcome == "uncertain"
-    assert first(versus([math.nan] * 5)).outcome == "worse"
     assert any("missing for 2 of 5 seeds of second" in caution for caution in comparison.cautions())
 
 
@@ -124,6 +112,8 @@ def test_a_regression_is_an_interval_that_is_completely_worse_than_the_tolerance
 
 def test_what_cannot_be_compared_is_no_regression(versus):
     other = versus([each - 5 for each in CLOSE], environment={"id": "Pendulum-v1"})
+    assert other.differences == []
+    assert other.scores
     assert other.check_regression("best_return", 0) == (False, "the scores cannot be compared")
     comparison = versus(CLOSE)
     del comparison.candidate.seeds["final_return"]

@@ -46,9 +46,10 @@ def page(tmp_path):
 
 @pytest.fixture
 def results(repository, tmp_path):
+    first, second = (repository.commit(EVIL, **{"<i>agent": text}) for text in ("a = 1\n", "a = 2\n"))
     return [
-        pictured(tmp_path, "first", CLOSE),
-        pictured(tmp_path, "second<b>", BETTER, agent={"activation_fn_actor": EVIL}, animate={"fps": 30}),
+        pictured(tmp_path, "first", CLOSE, commit=first),
+        pictured(tmp_path, "<b>", BETTER, commit=second, agent={"activation_fn_actor": EVIL}, animate={"fps": 30}),
     ]
 
 
@@ -57,33 +58,21 @@ def test_a_page_needs_no_other_file_and_runs_no_foreign_script(page, results):
     assert all(reference.startswith("data:") for reference in made.references)
     assert not re.search(r"https?:|url\(|@import", re.sub(r"data:[\w/+]+;base64,[\w+/=]+", "", made.source))
     assert made.tags.count("script") == 1
+    assert "i" not in made.tags
+    for text in (EVIL, "<i>agent.py", "Best return: <b> is better, with 5 seeds.", "from the same start states"):
+        assert text in made.text
     assert made.tags.count("video") == 4
     assert re.findall(r'data-pace="([\d.]+)"', made.source) == ["300.0", "600.0", "60.0", "60.0"]
-    for text in (EVIL, "Best return: second<b> is better, with 5 seeds.", "from the same start states"):
-        assert text in made.text
     assert page(*results).source == made.source
 
 
-def test_names_subjects_and_files_are_escaped(page, repository, tmp_path):
-    commits = [repository.commit(EVIL, **{"<i>agent": text}) for text in ("a = 1\n", "a = 2\n")]
-    names = ("<script>main", "second")
-    made = page(*(result(tmp_path, name, CLOSE, commit=commit) for name, commit in zip(names, commits, strict=True)))
-    assert made.tags.count("script") == 1
-    assert "i" not in made.tags
-    for text in ("<script>main", EVIL, "<i>agent.py"):
-        assert text in made.text
-
-
-def test_the_level_of_each_interval_is_shown(page, repository, tmp_path):
-    levels = {"first": 0.9, "second": 0.995}
+def test_several_results_without_pictures_have_a_page_with_the_level_of_each_interval(page, repository, tmp_path):
+    levels = {"first": 0.9, "second": 0.995, "third": 0.9}
     made = page(*(result(tmp_path, n, CLOSE, evaluate={"confidence_level": level}) for n, level in levels.items()))
-    assert "intervals over seeds: 90% and 99.5% of a value, 95% of a difference and of a probability." in made.text
-
-
-def test_several_results_without_pictures_have_a_page(page, repository, tmp_path):
-    made = page(*(result(tmp_path, name, CLOSE) for name in ("first", "second", "third")))
     assert "video" not in made.tags
     assert "second and third against first" in made.text
+    for level in ("90% and 99.5%", "90%"):
+        assert f"intervals over seeds: {level} of a value, 95% of a difference and of a probability." in made.text
 
 
 def test_other_start_states_and_environments_are_named(page, results, tmp_path):
