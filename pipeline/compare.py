@@ -33,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     names = options.revisions or ["HEAD"]
-    if len(names) == 1:
-        names = [*names, WORKSPACE]
+    names += [WORKSPACE] * (len(names) == 1)
     paths = TABLES if options.out is None else None
     try:
         if options.out is not None:
@@ -79,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="exit with status 1 if the whole interval of a difference is worse than the tolerance, in the metric's "
         f"unit; by default {METRICS[0].name}:0; may be repeated. Metrics: {_NAMES}",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="write index.html, compare.md and compare.mp4 to this folder"
-    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write a page, a text and a video to it")
     return parser
 
 

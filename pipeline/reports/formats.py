@@ -15,12 +15,13 @@ def show_number(value: float | None, digits: int = 2, sign: str = "-") -> str:
 
     Args:
         value: The number.
-        digits: Decimals of numbers below 1,000.
+        digits: Decimals of numbers below 1,000; those between -1 and 1 have one at least.
         sign: "+" to show that of positive numbers too.
     """
     if value is None or math.isnan(value):
         return MISSING
-    return f"{value:{sign},.{digits if abs(value) < _LARGE else 0}f}".replace("inf", "∞")
+    digits = 0 if abs(value) >= _LARGE else max(digits, int(0 < abs(value) < 1))
+    return f"{value:{sign},.{digits}f}".replace("inf", "∞")
 
 
 def show_interval(

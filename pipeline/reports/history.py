@@ -8,6 +8,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+import pandas as pd
+
 from ddpg.files import DamagedFileError
 from pipeline.provenance import revisions
 from pipeline.provenance.digests import params_of_results
@@ -105,8 +107,6 @@ def json_of(entries: Sequence[Entry]) -> str:
 
 def csv_of(entries: Sequence[Entry]) -> str:
     """The entries as CSV; several names or changes share a cell."""
-    import pandas as pd  # takes half a second
-
     lists = (
         {"names": ", ".join(entry.names), "commits": ", ".join(entry.commits), "changed": "; ".join(_changes(entry))}
         for entry in entries

@@ -22,7 +22,7 @@ def test_numbers_have_decimals_below_a_thousand(value, text):
 
 
 def test_a_sign_is_shown_on_request():
-    assert formats.show_number(1234.5, 0, sign="+") == "+1,234"
+    assert [formats.show_number(value, 0, sign="+") for value in (1234.5, 3, -0.4)] == ["+1,234", "+3", "-0.4"]
 
 
 def test_an_interval_without_bounds_is_its_value():
