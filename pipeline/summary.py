@@ -1,7 +1,6 @@
-"""What the evaluation found, in a few lines: `python -m pipeline.summary`."""
+"""Prints what the evaluation found, in a few lines: `python -m pipeline.summary`."""
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from pipeline import results
 from pipeline.errors import REFUSALS, report
 from pipeline.provenance.documents import metrics_in
+from pipeline.reports.formats import show_interval, show_number, show_percent
 from pipeline.results import MissingResultError
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the summary.
 
     Returns:
-        0, or 1 where nothing was evaluated yet, or the file is damaged.
+        0; 1 if nothing was evaluated yet, or the file is invalid.
     """
     argparse.ArgumentParser(
         prog="python -m pipeline.summary", description="Say what the evaluation found, and where to look."
@@ -28,24 +28,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics = metrics_in(file.read_bytes(), str(file))
     except (*REFUSALS, MissingResultError) as error:
         return report("summary", error, 1)
-    print("\n".join(summarize(metrics)))
+    print("", *summarize(metrics), sep="\n")
     return 0
 
 
 def summarize(metrics: Mapping[str, Any]) -> list[str]:
     """The lines, from the contents of `results/evaluate/metrics.json`."""
-    lines = [""]
+    lines = []
     for name in ("best", "final"):
-        of_policy = {key: math.nan if value is None else value for key, value in metrics[name].items()}
-        solved = f", solved by {of_policy['solved_share']:.0%} of the seeds" if "solved_share" in of_policy else ""
+        of_policy = metrics[name]
+        interval = show_interval(*(of_policy[f"return_iqm{end}"] for end in ("", "_low", "_high")))
+        solved = (
+            f", solved by {show_percent(of_policy['solved_share'])} of the seeds" if "solved_share" in of_policy else ""
+        )
         lines.append(
-            f"{name.capitalize()} policies: return {of_policy['return_iqm']:.2f} "
-            f"[{of_policy['return_iqm_low']:.2f}, {of_policy['return_iqm_high']:.2f}] (interquartile mean over seeds), "
-            f"worst seed {of_policy['return_worst_seed']:.2f}{solved}"
+            f"{name.capitalize()} policies: return {interval} (interquartile mean over seeds), "
+            f"worst seed {show_number(of_policy['return_worst_seed'])}{solved}"
         )
     episode, steps = (metrics.get(f"{unit}_to_solve_median") for unit in ("episodes", "environment_steps"))
-    if None not in (episode, steps):
-        lines.append(f"Median to solve: episode {episode:g}, {steps:,.0f} environment steps")
+    if episode is not None and steps is not None:
+        lines.append(f"Median to solve: episode {episode:g}, {show_number(steps, 0)} environment steps")
     return [
         *lines,
         f"Videos:          {results.ANIMATE}/training.mp4 and rollout.mp4 (seed {metrics['median_seed']}, the median)",

@@ -1,20 +1,22 @@
-"""What differs between two revisions beside their scores: parameters, code and packages."""
+"""What differs between two revisions besides their scores: parameters, code and packages."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.result import Result
 from pipeline.provenance.revisions import Revision, text_of
-from pipeline.tracking.contents import flatten
+from pipeline.reports.formats import show_value
+from pipeline.stages import flatten
 
-_NO_CODE = ("results", "dvc.lock", "params.yaml", "requirements.lock")
+_NOT_CODE = ("results", "dvc.lock", "params.yaml", "requirements.lock")
 _STAT_WIDTH = 96
 _REQUIREMENT = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class Change(NamedTuple):
-    """A value that two revisions have differently."""
+    """A value that differs, as text; "none" where it is absent."""
 
     name: str
     baseline: str
@@ -26,29 +28,25 @@ class Changes(NamedTuple):
 
     parameters: list[Change]
     code: str
-    """As `git diff --stat` shows it; empty where nothing differs."""
+    """Output of `git diff --stat`; empty if the code is the same."""
     packages: list[Change]
 
 
 def changes_between(baseline: Result, candidate: Result) -> Changes:
-    """What differs from the baseline in the candidate."""
-    return Changes(
-        parameters=_different(_texts(baseline.params), _texts(candidate.params)),
-        code=code_changes(baseline.revision, candidate.revision),
-        packages=_different(*(versions(_lock_of(each.revision)) for each in (baseline, candidate))),
-    )
+    """The changes from the baseline to the candidate."""
+    params = ({name: show_value(value) for name, value in flatten(each.params, ".")} for each in (baseline, candidate))
+    packages = (_versions(each.revision) for each in (baseline, candidate))
+    return Changes(_as_texts(*params), code_changes(baseline.revision, candidate.revision), _as_texts(*packages))
 
 
-def _lock_of(revision: Revision) -> str | None:
-    return None if _is_nowhere(revision) else text_of(revision, "requirements.lock")
+def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The values that differ, by name, as (old, new); `None` where one is absent."""
+    pairs = {name: (old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new])}
+    return {name: (before, after) for name, (before, after) in pairs.items() if before != after}
 
 
 def versions(lock: str | None) -> dict[str, str]:
-    """The version of each package in a requirements file; several where they depend on the system.
-
-    Args:
-        lock: Its text; `None` if there is no such file.
-    """
+    """The version of each package in the text of a requirements file; several if they depend on the platform."""
     found: dict[str, list[str]] = {}
     for name, version in _REQUIREMENT.findall(lock or ""):
         found.setdefault(name, []).append(version)
@@ -56,43 +54,35 @@ def versions(lock: str | None) -> dict[str, str]:
 
 
 def code_changes(baseline: Revision, candidate: Revision) -> str:
-    """`git diff --stat` of the code, with the names of files that git does not know; empty where nothing differs."""
+    """`git diff --stat` of the code, with the names of untracked files; empty if the code is the same."""
     for each in (baseline, candidate):
-        if _is_nowhere(each):
+        if _is_without_commit(each):
             return f" unknown: no commit holds the results of {each.name}"
     if baseline.commit == candidate.commit:
         return ""
     commits = [each.commit for each in (baseline, candidate) if each.commit]
-    # Against one commit, git compares what is in the workspace: that is the candidate, unless it is turned around.
-    backwards = ["-R"] if _is_workspace(baseline) else []
+    # With one commit, git compares it with the workspace, which -R makes the baseline.
+    backwards = [] if baseline.commit else ["-R"]
     options = ("--no-color", "--no-ext-diff", f"--stat={_STAT_WIDTH}")
-    stat = run_git(project_root(), "diff", *options, *backwards, *commits, *_code()) or ""
-    return "\n".join(filter(None, (stat, _untracked() if len(commits) == 1 else "")))
+    stat = _git("diff", *options, *backwards, *commits)
+    untracked = _git("ls-files", "--others", "--exclude-standard").splitlines() if len(commits) == 1 else []
+    return "\n".join(filter(None, (stat, *(f" untracked: {name}" for name in untracked))))
 
 
-def _is_nowhere(revision: Revision) -> bool:
-    return revision.commit is None and not _is_workspace(revision)
+def _versions(revision: Revision) -> dict[str, str]:
+    return {} if _is_without_commit(revision) else versions(text_of(revision, "requirements.lock"))
 
 
-def _is_workspace(revision: Revision) -> bool:
-    return revision.kind == "workspace"
+def _is_without_commit(revision: Revision) -> bool:
+    return revision.commit is None and revision.kind != "workspace"
 
 
-def _untracked() -> str:
-    """Names of files in the workspace that git does not know."""
-    names = run_git(project_root(), "ls-files", "--others", "--exclude-standard", *_code()) or ""
-    return "\n".join(f" untracked: {name}" for name in names.splitlines())
+def _git(*arguments: str) -> str:
+    """Output of a git command on the code."""
+    excluded = (f":(exclude){name}" for name in _NOT_CODE)
+    return run_git(project_root(), *arguments, "--", ".", *excluded) or ""
 
 
-def _code() -> tuple[str, ...]:
-    return ("--", ".", *(f":(exclude){name}" for name in _NO_CODE))
-
-
-def _texts(params: dict[str, Any]) -> dict[str, str]:
-    return {name: "null" if value is None else str(value) for name, value in flatten(params, ".").items()}
-
-
-def _different(baseline: dict[str, str], candidate: dict[str, str]) -> list[Change]:
-    names = dict.fromkeys([*baseline, *candidate])
-    both = (Change(name, baseline.get(name, "none"), candidate.get(name, "none")) for name in names)
-    return [change for change in both if change.baseline != change.candidate]
+def _as_texts(baseline: Mapping[str, str], candidate: Mapping[str, str]) -> list[Change]:
+    changed = changed_values(baseline, candidate)
+    return [Change(name, old or "none", new or "none") for name, (old, new) in changed.items()]

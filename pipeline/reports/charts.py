@@ -1,4 +1,4 @@
-"""Pictures of several results in one, as addresses that hold an SVG: the same results give the same bytes."""
+"""Charts of several results, as `data:` addresses of SVGs: the same results give the same bytes."""
 
 import tempfile
 from collections.abc import Sequence
@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ddpg.evaluation.statistics import Interval, Scores, bootstrap, interquartile_mean, performance_profile
-from ddpg.history import FloatArray, GridAxes, Snapshot, TrainingHistory
+from ddpg.evaluation.statistics import Interval, bootstrap, interquartile_mean, performance_profile
+from ddpg.history import FloatArray, GridAxes, TrainingHistory
 from ddpg.seeding import Stream, generator
 from ddpg.visualizations.figure import new_figure, show_number, write_figure
 from ddpg.visualizations.learning_curves import Measure, draw_group
 from pipeline.provenance.result import CONFIDENCE_LEVEL, Result
-from pipeline.reports import data_uri
-from pipeline.reports.comparison import METRICS, Difference
+from pipeline.reports.comparison import Difference
+from pipeline.reports.metrics import METRICS
+from pipeline.reports.page import data_uri
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of the results in their order (Okabe and Ito's, which colour-blind people can tell apart)."""
+"""Of the results in their order: the palette of Okabe and Ito, which colour-blind people can distinguish."""
 
 POLICIES = ("best", "final")
 _N_SAMPLES = 2000
@@ -29,7 +31,7 @@ _Q_MAP, _POLICY_MAP, _DIFFERENCE_MAP = "viridis", "RdBu", "PuOr"
 
 
 def colour_of(index: int) -> str:
-    """The colour of a result, by its place."""
+    """The colour of the result with this index."""
     return COLOURS[index % len(COLOURS)]
 
 
@@ -37,7 +39,7 @@ def draw_learning_curves(results: Sequence[Result], measure: Measure) -> str:
     """Each result's interquartile mean over seeds by episode with its bootstrap band, and its seeds faintly behind.
 
     Args:
-        results: With numbers in the measure.
+        results: All of them have values of the measure.
         measure: A column of `results/train/episodes.csv`.
     """
     figure = new_figure(8, 4)
@@ -63,7 +65,10 @@ def draw_score_distributions(results: Sequence[Result]) -> str:
         seeds = results[i].seeds[f"{policy}_return"].dropna()
         axes.plot(episodes, np.full(len(episodes), y), "|", color=colour_of(i), alpha=0.15, markersize=13)
         axes.plot(seeds, np.full(len(seeds), y), "o", color=colour_of(i), alpha=0.75, markersize=6, mec="white")
-        _draw_interval(axes, _interquartile_mean(seeds.to_numpy()), y - 0.33, colour_of(i))
+        if len(seeds):
+            rng = generator(0, Stream.BOOTSTRAP)
+            interval = bootstrap(seeds.to_numpy(), interquartile_mean, CONFIDENCE_LEVEL, _N_SAMPLES, rng)
+            _draw_interval(axes, interval, y - 0.33, colour_of(i))
     axes.set_yticks(range(len(rows)), [f"{_plain(results[i].name)}, {policy}" for policy, i in rows])
     axes.set_ylim(len(rows) - 0.4, -0.75)
     axes.set_xlabel("return")
@@ -76,17 +81,15 @@ def draw_performance_profile(results: Sequence[Result]) -> str:
     figure = new_figure(6, 3.6)
     axes = figure.add_subplot()
     scores = [METRICS[0].scores(result) for result in results]
-    finite = np.concatenate(scores)
-    finite = finite[np.isfinite(finite)]
-    margin = 0.08 * float(np.ptp(finite)) or 1.0 if finite.size else 1.0
-    low, high = (finite.min() - margin, finite.max() + margin) if finite.size else (0.0, 1.0)
-    thresholds = np.linspace(low, high, 400)
+    finite = [score for score in np.concatenate(scores) if np.isfinite(score)] or [0.0]
+    margin = 0.08 * float(np.ptp(finite)) or 1.0
+    thresholds = np.linspace(min(finite) - margin, max(finite) + margin, 400)
     for i, each in enumerate(scores):
         drawn = generator(0, Stream.BOOTSTRAP).integers(len(each), size=(_N_SAMPLES, len(each)))
         low_share, high_share = np.quantile(performance_profile(each[drawn], thresholds), _PERCENTILES, axis=0)
         axes.fill_between(thresholds, low_share, high_share, color=colour_of(i), alpha=0.18, linewidth=0, step="mid")
         axes.plot(thresholds, performance_profile(each, thresholds), color=colour_of(i), drawstyle="steps-mid")
-    axes.set_xlim(low, high)
+    axes.set_xlim(thresholds[0], thresholds[-1])
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("return τ of the best policy")
     axes.set_ylabel("share of seeds above τ")
@@ -95,11 +98,11 @@ def draw_performance_profile(results: Sequence[Result]) -> str:
 
 
 def draw_intervals(values: Sequence[tuple[Interval, int]], difference: Difference | None) -> str:
-    """The values of a metric with their intervals, and beside them the difference with its own.
+    """The values of a metric and their difference, with their intervals.
 
     Args:
-        values: Each with the place of its result.
-        difference: `None`: only values are drawn.
+        values: Each with the index of its result.
+        difference: Drawn beside them, if there is one.
     """
     figure = new_figure(4.2, 0.75)
     left, right = figure.subplots(1, 2)
@@ -124,89 +127,72 @@ def draw_maps(baseline: Result, candidate: Result) -> str | None:
     """Greatest Q and policy of both median seeds after training, and their differences.
 
     Returns:
-        `None` where one has no snapshots, or where their planes of states differ.
+        `None` if one has no snapshots, or if their planes of states differ.
     """
-    histories = [result.history for result in (baseline, candidate)]
-    if any(history is None or not history.snapshots for history in histories):
+    a, b = baseline.history, candidate.history
+    if not a or not b or not a.snapshots or not b.snapshots or not a.grid or not b.grid or not _equal(a.grid, b.grid):
         return None
-    a, b = (history for history in histories if history is not None)
-    if a.grid is None or b.grid is None or not _same_plane(a.grid, b.grid):
-        return None
+    grid, action = a.grid, a.grid.action_dimension
+    action_limits = float(a.action_low[action]), float(a.action_high[action])
+    q_maps = [history.snapshots[-1].q_max for history in (a, b)]
+    q_limits = float(np.min(q_maps)), float(np.max(q_maps))
     figure = new_figure(9, 5.2)
     panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    names = [f"{_plain(each.name)}, seed {each.median_seed}" for each in (baseline, candidate)]
-    fields = (
-        ("greatest Q", _Q_MAP, [each.snapshots[-1].q_max for each in (a, b)], None),
-        (_action_name(a), _POLICY_MAP, [_policy(each, each.snapshots[-1]) for each in (a, b)], _action_limits(a)),
-    )
-    for row, (name, colours, (first, second), limits) in zip(panels, fields, strict=True):
-        low, high = limits or (min(first.min(), second.min()), max(first.max(), second.max()))
-        for axes, values, title in zip(row, (first, second), names, strict=False):
-            _draw_map(figure, axes, a.grid, values, name, colours, (low, high))
-            axes.set_title(title, fontsize=10)
+    titles = [*(f"{_plain(each.name)}, seed {each.median_seed}" for each in (baseline, candidate)), "difference"]
+    for row, name, colours, (first, second), limits in (
+        (panels[0], "greatest Q", _Q_MAP, q_maps, q_limits),
+        (panels[1], a.action_names[action], _POLICY_MAP, [_policy(a, action), _policy(b, action)], action_limits),
+    ):
         most = float(np.abs(second - first).max()) or 1.0
-        _draw_map(figure, row[2], a.grid, second - first, name, _DIFFERENCE_MAP, (-most, most))
-        row[2].set_title("difference", fontsize=10)
+        _draw_map(figure, row[0], grid, first, name, colours, limits)
+        _draw_map(figure, row[1], grid, second, name, colours, limits)
+        _draw_map(figure, row[2], grid, second - first, name, _DIFFERENCE_MAP, (-most, most))
+        for axes, title in zip(row, titles, strict=True):
+            axes.set_title(title, fontsize=10)
+        if len(grid.y) > 1:
+            row[0].set_ylabel(a.observation_names[grid.y_dimension])
     for axes in panels[1]:
-        axes.set_xlabel(a.observation_names[a.grid.x_dimension])
-    if len(a.grid.y) > 1:
-        for axes in panels[:, 0]:
-            axes.set_ylabel(a.observation_names[a.grid.y_dimension])
+        axes.set_xlabel(a.observation_names[grid.x_dimension])
     return _address(figure)
 
 
 def _draw_map(
     figure: Figure, axes: Axes, grid: GridAxes, values: FloatArray, name: str, colours: str, limits: tuple[float, float]
 ) -> None:
-    (left, right), (bottom, top) = (_edges(grid.x), _edges(grid.y))
-    low, high = limits
-    image: Any = axes.imshow(
-        values, colours, origin="lower", extent=(left, right, bottom, top), aspect="auto", vmin=low, vmax=high
-    )
+    extent, (low, high) = (*_edges(grid.x), *_edges(grid.y)), limits
+    image: Any = axes.imshow(values, colours, origin="lower", extent=extent, aspect="auto", vmin=low, vmax=high)
     figure.colorbar(image, ax=axes, label=name)
 
 
 def _edges(centres: FloatArray) -> tuple[float, float]:
-    """Outer edges of cells around these centres."""
-    if len(centres) == 1:
-        return float(centres[0]) - 0.5, float(centres[0]) + 0.5
-    half = float(centres[1] - centres[0]) / 2
+    """Outer edges of cells with these centres."""
+    half = float(centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
     return float(centres[0]) - half, float(centres[-1]) + half
 
 
-def _same_plane(a: GridAxes, b: GridAxes) -> bool:
+def _equal(a: GridAxes, b: GridAxes) -> bool:
     return all(np.array_equal(one, other) for one, other in zip(vars(a).values(), vars(b).values(), strict=True))
 
 
-def _policy(history: TrainingHistory, snapshot: Snapshot) -> FloatArray:
-    """The action shown, in the environment's unit; shape (n_y, n_x)."""
-    low, high = _action_limits(history)
-    policy: FloatArray = low + (snapshot.policy[..., _action(history)] + 1) / 2 * (high - low)
+def _policy(history: TrainingHistory, action: int) -> FloatArray:
+    """One dimension of the actions after training, in the environment's unit; shape (n_y, n_x)."""
+    low, high = history.action_low[action], history.action_high[action]
+    policy: FloatArray = low + (history.snapshots[-1].policy[..., action] + 1) / 2 * (high - low)
     return policy
 
 
-def _action_limits(history: TrainingHistory) -> tuple[float, float]:
-    return float(history.action_low[_action(history)]), float(history.action_high[_action(history)])
-
-
-def _action_name(history: TrainingHistory) -> str:
-    return history.action_names[_action(history)]
-
-
-def _action(history: TrainingHistory) -> int:
-    return history.grid.action_dimension if history.grid else 0
-
-
-def _interquartile_mean(scores: Scores) -> Interval:
-    if not len(scores):
-        return Interval(np.nan, np.nan, np.nan)
-    return bootstrap(scores, interquartile_mean, CONFIDENCE_LEVEL, _N_SAMPLES, generator(0, Stream.BOOTSTRAP))
-
-
 def _draw_interval(axes: Axes, interval: Interval, y: float, colour: str) -> None:
-    value, low, high = (number if np.isfinite(number) else np.nan for number in interval)
-    axes.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="round")
-    axes.plot([value], [y], marker="D", color=colour, markersize=5, markeredgecolor="white")
+    """Draws a value with its interval; an arrow to the edge of the axes where that is unbounded."""
+    finite = [number for number in interval if np.isfinite(number)]
+    if not finite:
+        return
+    ends = min(finite), max(finite)
+    axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="round")
+    style = {"arrowstyle": "->", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+    for edge, bound in enumerate((interval.low, interval.high)):
+        if np.isinf(bound):
+            axes.annotate("", (edge, y), (ends[edge], y), axes.get_yaxis_transform(), "data", style)
+    axes.plot([interval.value], [y], marker="D", color=colour, markersize=5, markeredgecolor="white")
 
 
 def _draw_threshold(axes: Axes, result: Result, *, horizontal: bool) -> None:
@@ -217,18 +203,17 @@ def _draw_threshold(axes: Axes, result: Result, *, horizontal: bool) -> None:
 
 
 def _add_legend(figure: Figure, results: Sequence[Result]) -> None:
-    """A line of each result's colour, in place of whatever was named while drawing."""
+    """Names the results and the threshold, instead of all that was drawn."""
+    axes = figure.axes[0]
+    solved = [line for line in axes.lines if str(line.get_label()).startswith("solved")]
     handles = [
-        axes.plot([], [], color=colour_of(i), linewidth=2.2, label=_plain(result.name))[0]
-        for axes in figure.axes[:1]
-        for i, result in enumerate(results)
+        Line2D([], [], color=colour_of(i), linewidth=2.2, label=_plain(each.name)) for i, each in enumerate(results)
     ]
-    lines = [line for line in figure.axes[0].lines if str(line.get_label()).startswith("solved")]
-    figure.legend(handles=[*handles, *lines], loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=[*handles, *solved], loc="outside lower center", ncols=4, frameon=False)
 
 
 def _plain(name: str) -> str:
-    """A name as Matplotlib shows it: dollars would begin a formula, and what begins with an underscore is left out."""
+    """A name that Matplotlib shows: it takes dollars for formulas, and omits labels that begin with an underscore."""
     return name.replace("$", r"\$").lstrip("_")
 
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import av
 import matplotlib
@@ -13,6 +14,8 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from ddpg.files import DamagedFileError
 from ddpg.visualizations.video import Frame, write_mp4
+from pipeline.provenance.result import Result
+from pipeline.reports.charts import colour_of
 
 _WIDTH = 1280
 _CAPTION_HEIGHT = 36
@@ -31,15 +34,24 @@ class Film(NamedTuple):
     """Steps shown per second."""
 
 
+def films_of(results: Sequence[Result], kind: Literal["training", "rollout"]) -> list[Film]:
+    """The videos of the results that have one."""
+    return [
+        Film(file, f"{result.name}, seed {result.median_seed}", colour_of(i), result.pace(kind))
+        for i, result in enumerate(results)
+        if (file := result.film(kind))
+    ]
+
+
 def write_side_by_side(films: Sequence[Film], path: Path) -> None:
     """Writes an mp4 in which all films show the same step; one that ends first keeps its last frame.
 
     Args:
-        films: At least one; time and frame rate are the first one's.
+        films: At least one; the first sets speed and frame rate.
         path: Ends in `.mp4`.
 
     Raises:
-        DamagedFileError: A film is none.
+        DamagedFileError: A file is not a video.
     """
     with _opened(films[0]) as container:
         fps = float(container.streams.video[0].average_rate or 1)
@@ -58,29 +70,23 @@ def _side_by_side(films: Sequence[Film], fps: float) -> Iterator[Frame]:
     canvas = np.full((n_rows * height, n_columns * width, 3), 255, np.uint8)
     for film, (top, left) in zip(films, corners, strict=True):
         canvas[top : top + _CAPTION_HEIGHT, left : left + width] = _caption(film, width)
-    shown: Sequence[Frame | None] = first
-    while any(frame is not None for frame in shown):
-        for i, frame in enumerate(shown):
+    for frames in chain([first], zip_longest(*streams)):
+        for frame, (top, left) in zip(frames, corners, strict=True):
             if frame is not None:
-                top, left = corners[i][0] + _CAPTION_HEIGHT, corners[i][1]
-                canvas[top : top + len(frame), left : left + width] = frame
+                canvas[top + _CAPTION_HEIGHT :][: len(frame), left : left + width] = frame
         yield canvas.copy()
-        shown = [next(stream, None) for stream in streams]
 
 
 def _in_step(film: Film, width: int, seconds_per_frame: float) -> Iterator[Frame]:
-    """The frame of a film at each frame of the common time, where that is after so many seconds of the film."""
+    """The frames of a film at multiples of `seconds_per_frame`, in the film's own time."""
     with _opened(film) as container:
         ratio = seconds_per_frame * float(container.streams.video[0].average_rate or 1)
         n_shown = 0
         for i, frame in enumerate(container.decode(video=0)):
-            picture = None
-            # A little more, lest rounding shows a frame twice.
-            while math.floor(n_shown * ratio + 1e-6) == i:
-                if picture is None:
-                    picture = _scaled(frame, width)
-                yield picture
-                n_shown += 1
+            # The small number keeps rounding from showing a frame twice.
+            n_due = max(0, math.ceil((i + 1 - 1e-6) / ratio) - n_shown)
+            yield from [_scaled(frame, width)] * n_due if n_due else ()
+            n_shown += n_due
         if not n_shown:
             raise IndexError("no frame can be decoded")
 
@@ -90,7 +96,7 @@ def _opened(film: Film) -> "Iterator[av.container.InputContainer]":
     try:
         with av.open(film.file) as container:
             yield container
-    except (av.FFmpegError, IndexError) as error:  # IndexError: without stream or frame
+    except (av.FFmpegError, IndexError) as error:  # IndexError: no stream or no frame
         raise DamagedFileError(f"{film.file}: expected a video, received something else ({error})") from None
 
 

@@ -1,16 +1,17 @@
-"""A page from a template: whatever it shows is inside it, and escaped unless it is the template's own."""
+"""Pages from templates: they need no other file, and escape the values they show."""
 
 import base64
-import math
 import mimetypes
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.reports.formats import show_number, show_value
+
 
 def render(template: str, **values: Any) -> str:
-    """The page that a file of `templates/` makes of these values."""
+    """The page of a file of `templates/` with these values."""
     environment = Environment(
         loader=PackageLoader("pipeline.reports"),
         autoescape=True,
@@ -18,7 +19,7 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = format_number
+    environment.filters |= {"number": _number, "minus": _minus, "value": show_value}
     return environment.get_template(template).render(**values)
 
 
@@ -28,11 +29,14 @@ def data_uri(file: Path) -> str:
     return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def format_number(value: Any, digits: int = 2) -> str:
-    """A number as people read it; a dash for none, and texts as they are."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _number(value: Any) -> str:
+    """A number, without decimals if it is whole; other values as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
         return str(value)
-    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{digits}f}"
+    is_whole = value is not None and float(value).is_integer()
+    return _minus(show_number(value, digits=0 if is_whole else 2))
+
+
+def _minus(text: str) -> str:
+    """Numbers with a typographic minus."""
     return text.replace("-", "−")

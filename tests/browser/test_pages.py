@@ -3,9 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.reports.comparison import compare
-from pipeline.reports.comparison_report import write_report
-from pipeline.reports.folder import PAGE
+from pipeline.reports.comparison import Comparison
+from pipeline.reports.comparison_folder import PAGE, write_report
 from pipeline.show import main as show
 from tests.pipeline.conftest import laboratory  # noqa: F401 (a fixture)
 from tests.pipeline.reports.made import pictured
@@ -16,12 +15,12 @@ N_FRAMES = 30
 
 @pytest.fixture
 def offline(page):
-    """A page without a network, which is told of every address that is asked for."""
+    """A page without a network, which may request only files and data."""
     page.context.set_offline(True)
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested = []
+    page.on("request", lambda request: requested.append(request.url))
     yield page
-    assert {address.partition(":")[0] for address in asked} <= {"file", "data"}
+    assert {address.partition(":")[0] for address in requested} <= {"file", "data"}
 
 
 def test_two_trainings_play_in_step_under_one_control(offline, screenshot, tmp_path):
@@ -30,7 +29,7 @@ def test_two_trainings_play_in_step_under_one_control(offline, screenshot, tmp_p
         pictured(tmp_path, "first", [95.0, 97, 98, 94, 96], n_frames=N_FRAMES, animate={"every_n_steps": 20}),
         pictured(tmp_path, "second", [97.0, 99, 99.5, 96.5, 98], n_frames=N_FRAMES, animate={"every_n_steps": 40}),
     ]
-    write_report(tmp_path / "report", results, [compare(*results)])
+    write_report(tmp_path / "report", results, [Comparison(*results)])
     offline.goto((tmp_path / "report" / PAGE).as_uri())
     player = offline.locator(".player").first
     films = player.locator("video")

@@ -58,7 +58,7 @@ def test_any_arguments(command, repository, migrated_store, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("port", ["-1", "x", "65536", ""])
-def test_a_port_that_is_none_is_refused(port, capsys):
+def test_an_invalid_port_is_an_error(port, capsys):
     from pipeline.ui import main
 
     with pytest.raises(SystemExit) as error:

@@ -8,22 +8,20 @@ import time
 
 import pytest
 
-from pipeline import log
-from pipeline.log import Entry, changed_params, main, mark_best
-from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.log import main
+from pipeline.provenance.revisions import resolve, results_of
 from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
-from tests.pipeline.laboratory import Repository, Store
 
 pytestmark = pytest.mark.slow
 
 
-def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict]:
+def listed(capsys, *arguments):
     assert main([*arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
-def test_commits_with_the_same_results_share_a_line(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commits_with_the_same_results_share_a_line(repository, capsys):
     repository.run("git", "tag", "v1", "HEAD~1")
     _, second, first = repository.run("git", "rev-list", "HEAD").split()
     of_newest, of_first = listed(capsys)
@@ -37,7 +35,7 @@ def test_commits_with_the_same_results_share_a_line(repository: Repository, caps
     assert (of_newest["best"], of_first["best"]) == (True, False)
 
 
-def test_results_that_are_not_committed_come_first(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_that_are_not_committed_come_first(repository, capsys):
     repository.set_params(0.01)
     repository.repro()
     workspace, *_ = entries = listed(capsys, "--limit", "2")
@@ -45,23 +43,24 @@ def test_results_that_are_not_committed_come_first(repository: Repository, capsy
     assert (workspace["revision"], workspace["commits"], workspace["date"]) == ("workspace", [], "")
     assert workspace["changed"] == {"agent.lr_actor": [0.001, 0.01]}
     assert workspace["return_iqm"] == 92.0
+    # The best may be beyond the limit.
+    assert [entry["best"] for entry in entries] == [False, True]
+    assert [entry["best"] for entry in listed(capsys, "--limit", "1")] == [False]
 
 
-def test_a_broken_commit_between_them_does_no_harm(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_commit_with_an_invalid_lock_is_skipped(repository, capsys):
     lock = repository.folder / "dvc.lock"
     text = lock.read_text()
     lock.write_text("<<<<<<< ours")
     repository.commit("Half a merge")
     lock.write_text(text)
-    mended = repository.commit("Mend it")
+    fixed = repository.commit("Fix it")
     (entry,) = listed(capsys, "HEAD")
-    assert (entry["commits"], entry["changed"]) == ([mended], {})
+    assert (entry["commits"], entry["changed"]) == ([fixed], {})
     assert len(listed(capsys)) == 2
 
 
-def test_a_workspace_in_the_middle_of_a_merge_is_left_out(
-    repository: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_workspace_in_the_middle_of_a_merge_is_left_out(repository, capsys):
     (repository.folder / "dvc.lock").write_text("<<<<<<< ours\nstages: {}\n=======\nstages: {}\n>>>>>>> theirs\n")
     assert main(["--json"]) == 0
     printed = capsys.readouterr()
@@ -71,26 +70,27 @@ def test_a_workspace_in_the_middle_of_a_merge_is_left_out(
     assert main(["workspace"]) == 2
 
 
-def test_named_revisions_alone_are_listed(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_named_revisions_are_listed_without_others(repository, capsys):
     (entry,) = listed(capsys, "HEAD~1")
     assert entry["subject"] == "Write about it"
     assert main(["nope"]) == 2
     assert "log: nope: expected" in capsys.readouterr().err
 
 
-def test_a_result_has_its_run(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_result_has_its_run_unless_no_commit_holds_it(repository, monkeypatch, capsys):
     monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
-    with results_of(Revision(WORKSPACE, None, "workspace")) as results:
+    with results_of(resolve("workspace")) as results:
         ((_, name), *_) = record_missing(results.params, repository.results, results.stages)
     of_newest, of_first = listed(capsys)
     assert of_newest["run_name"] == name
     assert of_newest["run_link"].endswith(f"/runs/{of_newest['run']}")
     assert of_first["run"] is None
+    repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
+    assert main([of_newest["run"]]) == 2
+    assert "expected a run whose result a commit holds" in capsys.readouterr().err
 
 
-def test_the_table_and_the_csv_say_the_same(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_and_the_csv_show_the_same(repository, capsys):
     newest, _, first = repository.run("git", "rev-list", "--abbrev=7", "--abbrev-commit", "HEAD").split()
     dates = repository.run("git", "log", "--date=format-local:%Y-%m-%d %H:%M", "--format=%cd").splitlines()
     assert main([]) == 0
@@ -111,12 +111,10 @@ def test_the_table_and_the_csv_say_the_same(repository: Repository, capsys: pyte
     assert rows[0]["changed"] == "agent.lr_actor: 0.0001 → 0.001"
 
 
-def test_a_store_that_does_not_answer_costs_the_links_only(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_store_that_does_not_answer_costs_the_links_only(repository, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(log, "_STORE_SECONDS", 0.2)
+        monkeypatch.setattr("pipeline.reports.history._STORE_SECONDS", 0.2)
         start = time.monotonic()
         assert main([]) == 0
         assert time.monotonic() - start < 5
@@ -125,7 +123,7 @@ def test_a_store_that_does_not_answer_costs_the_links_only(
     assert "log: MLflow's runs are left out: no answer within 0.2 s" in output.err
 
 
-def test_without_results_it_says_so(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_results_are_status_1(repository, capsys):
     repository.run("git", "update-ref", "-d", "HEAD")
     repository.run("git", "rm", "-r", "--quiet", "--force", "--cached", ".")
     (repository.folder / "dvc.lock").unlink()
@@ -135,49 +133,14 @@ def test_without_results_it_says_so(repository: Repository, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
-def test_a_limit_is_a_positive_number(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_is_a_positive_number(limit, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["--limit", limit])
     assert exit_.value.code == 2
     assert "--limit: expected" in capsys.readouterr().err
 
 
-def test_parameters_that_come_and_go_are_changes() -> None:
-    old = {"agent": {"a": 1, "gone": 2, "same": [1]}}
-    new = {"agent": {"a": 1.5, "same": [1]}, "train": {"new": None, "x": False}}
-    assert changed_params(old, new) == {"agent.a": (1, 1.5), "agent.gone": (2, None), "train.x": (None, False)}
-
-
-def test_each_environment_has_its_best() -> None:
-    def entry(environment: str, iqm: float | None) -> Entry:
-        return Entry("a", (), (), "", "", environment, {}, 1, None, iqm, None, None)
-
-    entries = [entry("A", 1.0), entry("A", 2.0), entry("B", -5.0), entry("B", None), entry("C", None)]
-    assert [each.best for each in mark_best(entries)] == [False, True, True, False, False]
-
-
-def test_the_best_is_that_of_all_lines_also_of_those_not_shown(
-    repository: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
-    repository.set_params(0.01)
-    repository.repro()
-    assert [entry["best"] for entry in listed(capsys, "--limit", "2")] == [False, True]
-    assert [entry["best"] for entry in listed(capsys, "--limit", "1")] == [False]
-
-
-def test_a_run_that_no_commit_holds_is_refused(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
-    with results_of(resolve("workspace")) as results:
-        record_missing(results.params, repository.results, results.stages)
-    (parent,) = Store(repository.folder / "mlflow.db").parents()
-    repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
-    assert main([parent.info.run_id]) == 2
-    assert "expected a run whose result a commit holds" in capsys.readouterr().err
-
-
-def test_signatures_that_git_shows_do_no_harm(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_signatures_that_git_shows_are_ignored(repository, capsys):
     repository.run("git", "config", "log.showSignature", "true")
     repository.run("git", "config", "core.abbrev", "12")
     assert [entry["names"] for entry in listed(capsys)][-1] == []

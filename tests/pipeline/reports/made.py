@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -29,46 +30,28 @@ def params(seeds=SEEDS, **changes):
 
 def opened(folder, name, best, *, seeds=SEEDS, final=None, episodes_to_solve=None, commit=None, **changes):
     """A revision as `results_of` opens it, whose seeds have these returns."""
-    results_folder = folder / "results"
-    for stage in ("train", "evaluate"):
-        (results_folder / stage).mkdir(parents=True, exist_ok=True)
-    final = best if final is None else final
     solved = np.arange(10.0, 10 + len(seeds)) if episodes_to_solve is None else np.array(episodes_to_solve)
-    table = pd.DataFrame(
-        {
-            "seed": seeds,
-            "best_return": best,
-            "final_return": final,
-            "episodes_to_solve": solved,
-            "environment_steps_to_solve": 500 * solved,
-            "best_diagnosis": "solved",
-            "final_diagnosis": "solved",
-        }
-    )
-    table.to_csv(results_folder / "evaluate/seeds.csv", **results.CSV)
-    offsets = np.linspace(-1, 1, N_EPISODES)
+    returns = {"best": best, "final": best if final is None else final}
+    table = pd.DataFrame({"seed": seeds, **{f"{policy}_return": scores for policy, scores in returns.items()}})
+    table = table.assign(episodes_to_solve=solved, environment_steps_to_solve=500 * solved, best_diagnosis="solved")
     episodes = [
-        {"seed": seed, "policy": policy, "episode": i, "return": score + offset, "success": True}
-        for seed, *scores in zip(seeds, best, final, strict=True)
-        for policy, score in zip(("best", "final"), scores, strict=True)
-        for i, offset in enumerate(offsets)
+        {"seed": seed, "policy": policy, "episode": i, "return": score + offset}
+        for policy, scores in returns.items()
+        for seed, score in zip(seeds, scores, strict=True)
+        for i, offset in enumerate(np.linspace(-1, 1, N_EPISODES))
     ]
-    pd.DataFrame(episodes).to_csv(results_folder / "evaluate/episodes.csv", **results.CSV)
-    training = [
-        {
-            "seed": seed,
-            "episode": episode,
-            "training_return": score * episode / 6,
-            "test_return": score * episode / 6,
-            "validation_return": score * episode / 6 if episode > 2 else np.nan,
-            "environment_steps": 500 * episode,
-            "is_best": episode == 6,
-        }
-        for seed, score in zip(seeds, best, strict=True)
-        for episode in range(1, 7)
-    ]
-    pd.DataFrame(training).to_csv(results_folder / "train/episodes.csv", **results.CSV)
-    results.write_json(results_folder / "evaluate/metrics.json", {"median_seed": seeds[len(seeds) // 2]})
+    training = pd.DataFrame(product(seeds, range(1, 7)), columns=["seed", "episode"])
+    training["training_return"] = training["test_return"] = np.repeat(best, 6) * training["episode"] / 6
+    training["validation_return"] = training["test_return"].where(training["episode"] > 2)
+    training["is_best"] = training["episode"] == 6
+    for stage, file, rows in (
+        ("evaluate", "seeds", table),
+        ("evaluate", "episodes", pd.DataFrame(episodes)),
+        ("train", "episodes", training),
+    ):
+        (folder / "results" / stage).mkdir(parents=True, exist_ok=True)
+        results.write_table(folder / f"results/{stage}/{file}.csv", rows)
+    results.write_json(folder / "results/evaluate/metrics.json", {"median_seed": seeds[len(seeds) // 2]})
     kind = "workspace" if name == "workspace" else "commit"
     return RevisionResults(Revision(name, commit, kind), folder, params(seeds, **changes), ("train", "evaluate"))
 
@@ -78,9 +61,9 @@ def result(folder, name, best, **options):
 
 
 def pictured(folder, name, best, *, q=1.0, n_frames=3, **options):
-    """A result with its median seed's history, whose greatest Q is the same everywhere, and with videos."""
+    """A result with videos, and with its median seed's history, whose greatest Q is constant."""
     made = opened(folder / name, name, best, **options)
-    seed = results.read_json(made.folder / "results/evaluate/metrics.json")["median_seed"]
+    seed = results.median_seed(made.folder / "results/evaluate/metrics.json")
     history = TrainingHistory(("position", "velocity"), ("force",), np.array([-1.0]), np.array([1.0]), 90.0)
     history.grid = GridAxes(np.linspace(-1, 1, 3), np.linspace(-2, 2, 4), 0, 1, 0)
     plane = np.full((4, 3), q)
@@ -106,10 +89,9 @@ class Repository:
         return run_git(self.folder, *identity, *arguments)
 
     def commit(self, message, **files):
-        """Writes the files, whose names end in `.py` or are those of locks, and returns the hash."""
+        """Writes the files, `requirements` is the lock and others are code, and returns the hash."""
         for name, text in files.items():
-            path = self.folder / {"requirements": "requirements.lock", "params": "params.yaml"}.get(name, f"{name}.py")
-            path.write_text(text)
+            (self.folder / ("requirements.lock" if name == "requirements" else f"{name}.py")).write_text(text)
         self.git("add", ".")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")

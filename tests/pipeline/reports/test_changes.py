@@ -1,5 +1,5 @@
 from pipeline.provenance.revisions import Revision
-from pipeline.reports.changes import Change, changes_between, code_changes, versions
+from pipeline.reports.changes import Change, changed_values, changes_between, code_changes, versions
 from tests.pipeline.reports.made import result
 
 LOCK = """numpy==2.1.0 \\
@@ -17,25 +17,24 @@ def test_versions_of_a_lock():
     assert versions(None) == {}
 
 
-def test_what_differs_in_parameters_code_and_packages(repository, tmp_path):
-    first = repository.commit("First", agent="a = 1\n", requirements=LOCK, params="x: 1\n")
-    second = repository.commit(
-        "Second", agent="a = 2\nb = 3\n", requirements=LOCK.replace("2.1.0", "2.2.0"), params="x: 2\n"
-    )
+def test_values_that_come_and_go_are_changes():
+    old, new = {"a": 1, "gone": 2, "same": [1]}, {"a": 1.5, "same": [1], "new": None, "x": False}
+    assert changed_values(old, new) == {"a": (1, 1.5), "gone": (2, None), "x": (None, False)}
+
+
+def test_changes_in_parameters_code_and_packages(repository, tmp_path):
+    first = repository.commit("First", agent="a = 1\n", requirements=LOCK)
+    second = repository.commit("Second", agent="a = 2\nb = 3\n", requirements=LOCK.replace("2.1.0", "2.2.0"))
     baseline = result(tmp_path, "first", [90] * 5, commit=first)
     candidate = result(tmp_path, "second", [90] * 5, commit=second, agent={"tau_actor": 0.1, "new": None})
     changes = changes_between(baseline, candidate)
-    assert changes.parameters == [
-        Change("agent.tau_actor", "0.3", "0.1"),
-        Change("agent.new", "none", "null"),
-    ]
+    assert changes.parameters == [Change("agent.tau_actor", "0.3", "0.1"), Change("agent.new", "none", "null")]
     assert changes.packages == [Change("numpy", "2.1.0", "2.2.0")]
     assert "agent.py | 3 ++-" in changes.code
-    assert "params.yaml" not in changes.code
     assert "requirements.lock" not in changes.code
 
 
-def test_the_workspace_is_compared_as_it_is(repository):
+def test_the_workspace_is_compared_with_its_uncommitted_changes(repository):
     commit = Revision("main", repository.commit("First", agent="a = 1\n"), "commit")
     assert code_changes(commit, WORKSPACE) == ""
     (repository.folder / "agent.py").write_text("a = 1\nb = 2\nc = 3\n")

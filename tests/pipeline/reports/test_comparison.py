@@ -7,7 +7,7 @@ from ddpg.evaluation.statistics import bootstrap, interquartile_mean
 from ddpg.seeding import Stream, generator
 from pipeline.provenance.result import Result
 from pipeline.provenance.revisions import RevisionError
-from pipeline.reports.comparison import METRICS, Outcome, compare, describe
+from pipeline.reports.comparison import Comparison
 from tests.pipeline.reports.made import opened, result
 from tests.pipeline.small import write_params
 
@@ -22,7 +22,7 @@ def versus(repository, tmp_path):
 
     def versus(best, *, baseline=None, **changes):
         first = result(tmp_path, "first", **({"best": CLOSE} | (baseline or {})))
-        return compare(first, result(tmp_path, "second", best, **changes))
+        return Comparison(first, result(tmp_path, "second", best, **changes))
 
     return versus
 
@@ -31,94 +31,93 @@ def first(comparison):
     return comparison.differences[0]
 
 
-def test_identical_results_are_said_to_be(versus):
-    comparison = versus(CLOSE)
-    assert comparison.identical
-    assert comparison.verdict.startswith("The results are identical")
-
-
-def test_equal_scores_of_other_seeds_are_not_identical(versus):
-    comparison = versus(CLOSE, seeds=(6, 7, 8, 9, 10))
-    assert not comparison.identical
-    assert not comparison.paired
-    assert "The seeds differ: they are not paired." in comparison.cautions
-    assert first(comparison).outcome is Outcome.EQUAL
-
-
-def test_clearly_better_and_worse(versus):
-    comparison = versus(BETTER)
+@pytest.mark.parametrize(
+    ("best", "outcome", "verdict"),
+    [
+        (CLOSE, "equal", "The results are identical: "),
+        (BETTER, "better", "Best return: second is better, with 5 seeds."),
+        ([each - 5 for each in CLOSE], "worse", "Best return: second is worse"),
+        ([math.nan] * 5, "worse", "Best return: second is worse"),
+        (NOISY, "uncertain", "Best return: not distinguishable with 5 seeds; about 94 would be needed"),
+    ],
+)
+def test_outcomes(versus, best, outcome, verdict):
+    comparison = versus(best)
     assert comparison.paired
-    assert first(comparison).outcome is Outcome.BETTER
-    assert comparison.verdict == "Best return: second is better, with 5 seeds."
-    assert first(versus([each - 5 for each in CLOSE])).outcome is Outcome.WORSE
+    assert comparison.identical == (outcome == "equal")
+    assert first(comparison).outcome == outcome
+    assert comparison.verdict.startswith(verdict)
 
 
-def test_what_cannot_be_distinguished_says_how_many_seeds_would_tell(versus):
-    comparison = versus(NOISY)
-    assert first(comparison).outcome is Outcome.UNCERTAIN
-    assert "not distinguishable with 5 seeds; about " in comparison.verdict
-    assert "would be needed to see a difference of this size" in comparison.verdict
-
-
-def test_other_start_states_or_seeds_are_not_paired(versus):
-    for changes in ({"evaluate": {"seed": 1}}, {"evaluate": {"n_episodes": 3}}, {"seeds": (1, 2, 3, 4, 6)}):
-        comparison = versus(BETTER, **changes)
-        assert not comparison.paired
-        assert comparison.cautions
-        assert comparison.differences
-
-
-def test_scores_of_different_environments_are_not_compared(versus):
-    comparison = versus(BETTER, environment={"id": "Pendulum-v1"})
-    assert not comparison.comparable
-    assert comparison.differences == []
-    assert comparison.values
-    assert "cannot be compared" in comparison.verdict
+@pytest.mark.parametrize(
+    ("changes", "caution"),
+    [
+        ({"evaluate": {"seed": 1}}, "start states differ"),
+        ({"evaluate": {"n_episodes": 3}}, "start states differ"),
+        ({"seeds": (6, 7, 8, 9, 10)}, "The seeds differ"),
+    ],
+)
+def test_other_start_states_or_seeds_are_neither_paired_nor_identical(versus, changes, caution):
+    comparison = versus(CLOSE, **changes)
+    assert not comparison.paired
+    assert first(comparison).outcome == "equal"
+    (found,) = comparison.cautions()
+    assert caution in found
 
 
 def test_a_diverged_seed_counts_as_the_worst_and_is_named(versus):
     comparison = versus([math.nan, math.nan, 99.5, 96.5, 98])
-    assert first(comparison).candidate.value == -math.inf
-    assert first(comparison).outcome is Outcome.UNCERTAIN
-    assert first(versus([math.nan] * 5)).outcome is Outcome.WORSE
-    assert any("2 of 5 seeds of second have none" in caution for caution in comparison.cautions)
+    assert comparison.scores[0].candidate.value == -math.inf
+    assert first(comparison).outcome == "uncertain"
+    assert any("missing for 2 of 5 seeds of second" in caution for caution in comparison.cautions())
 
 
 def test_fewer_steps_to_solve_are_better(versus):
     comparison = versus(NOISY, episodes_to_solve=[5, 6, 7, 8, 9])
     steps = comparison.differences[2]
     assert steps.change.value < 0 < steps.gain.value
-    assert steps.outcome is Outcome.BETTER
+    assert steps.outcome == "better"
     assert steps.improvement.value == 1
     never = versus(NOISY, episodes_to_solve=[math.nan] * 5).differences[3]
-    assert never.outcome is Outcome.WORSE
-    assert never.metric.show(never.candidate.value) == "never"
+    assert never.outcome == "worse"
+    assert never.metric.show(math.inf) == "never"
 
 
 def test_parameters_that_were_edited_after_the_results_are_named(versus):
     comparison = versus(CLOSE)
-    assert comparison.cautions == []
+    assert not list(comparison.cautions())
     write_params(comparison.candidate.folder)
-    (caution,) = compare(comparison.baseline, comparison.candidate).cautions
+    (caution,) = Comparison(comparison.baseline, comparison.candidate).cautions()
     assert caution.startswith("params.yaml of second was edited after its results were made")
 
 
 def test_one_seed_cannot_tell(versus):
     comparison = versus([99.0], seeds=(1,), baseline={"best": [10.0], "seeds": (1,)})
-    assert first(comparison).outcome is Outcome.UNCERTAIN
-    assert "one seed cannot tell" in describe(first(comparison), comparison)
-    assert not first(comparison).is_regression(0)
+    assert first(comparison).outcome == "uncertain"
+    assert "one seed cannot tell" in first(comparison).describe("second")
+    assert not comparison.check_regression("best_return", 0)[0]
 
 
-def test_regression_means_that_no_part_of_the_interval_is_within_the_tolerance(versus):
-    worse = first(versus([each - 5 for each in CLOSE]))
-    assert worse.change == (-5, -5, -5)
-    assert worse.is_regression(4.9)
-    assert not worse.is_regression(5)
-    assert not first(versus(NOISY)).is_regression(0)
-    slower = versus(CLOSE, episodes_to_solve=[20, 21, 22, 23, 24]).differences[3]
-    assert slower.is_regression(9.9)
-    assert not slower.is_regression(10)
+def test_a_regression_is_an_interval_that_is_completely_worse_than_the_tolerance(versus):
+    worse = versus([each - 5 for each in CLOSE])
+    assert first(worse).change == (-5, -5, -5)
+    assert worse.check_regression("best_return", 4.9) == (True, "the whole interval of the difference is worse")
+    assert worse.check_regression("best_return", 5) == (False, "the whole interval of the difference is no worse")
+    is_regression, why = versus(NOISY).check_regression("best_return", 0)
+    assert not is_regression
+    assert "does not exclude" in why
+    slower = versus(CLOSE, episodes_to_solve=[20, 21, 22, 23, 24])
+    assert [slower.check_regression("episodes_to_solve", each)[0] for each in (9.9, 10)] == [True, False]
+
+
+def test_what_cannot_be_compared_is_no_regression(versus):
+    other = versus([each - 5 for each in CLOSE], environment={"id": "Pendulum-v1"})
+    assert other.differences == []
+    assert other.scores
+    assert other.check_regression("best_return", 0) == (False, "the scores cannot be compared")
+    comparison = versus(CLOSE)
+    del comparison.candidate.seeds["final_return"]
+    assert comparison.check_regression("final_return", 0) == (False, "not both revisions have it")
 
 
 def test_the_interval_of_a_value_is_that_of_metrics_json(versus):
@@ -127,17 +126,18 @@ def test_the_interval_of_a_value_is_that_of_metrics_json(versus):
     rng = generator(settings["seed"], Stream.BOOTSTRAP)
     level, n_samples = settings["confidence_level"], settings["n_bootstrap_samples"]
     expected = bootstrap(np.array(NOISY), interquartile_mean, level, n_samples, rng)
-    np.testing.assert_allclose(comparison.values[METRICS[0]][1], expected)
+    np.testing.assert_allclose(comparison.scores[0].candidate, expected)
 
 
 def test_metrics_that_only_one_has_are_left_out(versus):
     comparison = versus(NOISY)
     del comparison.candidate.seeds["final_return"]
-    again = compare(comparison.baseline, comparison.candidate)
-    assert [metric.name for metric in again.values] == [METRICS[0].name, METRICS[2].name, METRICS[3].name]
+    again = Comparison(comparison.baseline, comparison.candidate)
+    names = ["best_return", "environment_steps_to_solve", "episodes_to_solve"]
+    assert [score.metric.name for score in again.scores] == names
 
 
-def test_results_that_were_not_evaluated_are_refused(tmp_path):
+def test_results_that_were_not_evaluated_are_an_error(tmp_path):
     revision = opened(tmp_path, "first", CLOSE)
     trained = type(revision)(revision.revision, revision.folder, revision.params, ("train",))
     with pytest.raises(RevisionError, match=r"first: expected the results of the stages train and evaluate, .* found"):

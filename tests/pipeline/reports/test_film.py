@@ -32,25 +32,20 @@ def shown(path, n_columns=2):
     return rows, frames[0].shape, fps
 
 
-def test_the_shorter_film_keeps_its_last_frame(film, tmp_path):
-    write_side_by_side([film("a", 3), film("b", 5)], tmp_path / "both.mp4")
-    rows, shape, fps = shown(tmp_path / "both.mp4")
-    assert rows == [(0, 0), (1, 1), (2, 2), (2, 3), (2, 4)]
-    assert shape == (396, 1280, 3)
-    assert fps == 10
-
-
 @pytest.mark.parametrize(
     ("other", "expected"),
     [
+        ({}, [(0, 0), (1, 1), (2, 2), (3, 3), (3, 4)]),
         ({"fps": 20}, [(0, 0), (1, 2), (2, 4), (3, 4)]),
         ({"pace": 20.0}, [(0, 0), (1, 0), (2, 1), (3, 1), (3, 2), (3, 2), (3, 3), (3, 3), (3, 4), (3, 4)][:9]),
         ({"pace": 5.0}, [(0, 0), (1, 2), (2, 4), (3, 4)]),
     ],
 )
-def test_all_films_show_the_same_step(film, tmp_path, other, expected):
+def test_all_films_show_the_same_step_and_the_shorter_keeps_its_last_frame(film, tmp_path, other, expected):
     write_side_by_side([film("a", 4), film("b", 5, **other)], tmp_path / "both.mp4")
-    assert shown(tmp_path / "both.mp4")[0][: len(expected)] == expected
+    rows, shape, fps = shown(tmp_path / "both.mp4")
+    assert rows[: len(expected)] == expected
+    assert (shape, fps) == ((396, 1280, 3), 10)
 
 
 def test_the_same_films_give_the_same_bytes(film, tmp_path):
@@ -62,12 +57,12 @@ def test_the_same_films_give_the_same_bytes(film, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", None])
-def test_a_damaged_film_is_refused_by_name(tmp_path, content):
-    films = [Film(tmp_path / f"{name}.mp4", name, "#000", 10.0) for name in ("whole", "damaged")]
+def test_a_damaged_film_is_named(tmp_path, content):
+    films = [Film(tmp_path / f"{name}.mp4", name, "#000", 10.0) for name in ("intact", "damaged")]
     for film in films:
         write_mp4([np.zeros((72, 128, 3), np.uint8)] * 3, film.file, 10)
-    whole = films[1].file.read_bytes()
-    films[1].file.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    intact = films[1].file.read_bytes()
+    films[1].file.write_bytes(intact[: len(intact) // 2] if content is None else content)
     for order in (films, films[::-1]):
         with pytest.raises(DamagedFileError, match=r"damaged\.mp4: expected a video"):
             write_side_by_side(order, tmp_path / "out.mp4")
