@@ -8,9 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import REFUSALS, report
+from pipeline.errors import USER_ERRORS, report
 from pipeline.provenance.result import TABLES, Result
-from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import WORKSPACE, Revision
+from pipeline.provenance.revisions import resolve
 from pipeline.reports.comparison import METRICS, Comparison, compare
 from pipeline.reports.folder import PAGE, FolderError, require_replaceable
 from pipeline.reports.text import lines
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 write_report(options.out, results, comparisons)
                 print(f"Report: {options.out / PAGE}")
-    except (*REFUSALS, FolderError) as error:
+    except (*USER_ERRORS, FolderError) as error:
         return report("compare", error, 2)
     regressions = [*_regressions(comparisons, options.fail_on_regression)]
     return 1 if any(regressions) else 0
@@ -111,7 +113,7 @@ def _open(opened: ExitStack, names: Sequence[str], with_pictures: bool) -> Itera
     """The results of these revisions, which are all looked up before the first is read."""
     revisions: list[Revision] = [resolve(name) for name in names]
     for revision in revisions:
-        yield Result.of(opened.enter_context(results_of(revision, None if with_pictures else TABLES)))
+        yield opened.enter_context(results_of(revision, None if with_pictures else TABLES)).require("evaluate")
 
 
 def _regressions(comparisons: Sequence[Comparison], tolerances: Sequence[Tolerance]) -> Iterator[bool]:

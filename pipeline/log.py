@@ -12,23 +12,13 @@ from threading import Thread
 from typing import Any
 
 from ddpg.files import DamagedFileError
-from pipeline.errors import REFUSALS, report
+from pipeline.errors import USER_ERRORS, RevisionError, report
 from pipeline.provenance.digests import params_of_results
 from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
-from pipeline.provenance.revisions import (
-    WORKSPACE,
-    Revision,
-    RevisionError,
-    all_digests,
-    commits,
-    experiments,
-    lock_of,
-    parent_of,
-    references,
-    resolve,
-    text_of,
-)
+from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, text_of
+from pipeline.provenance.revision_digests import all_digests
+from pipeline.provenance.revisions import commits, experiments, parent_of, references, resolve
 from pipeline.tracking import RecordedRun, TrackingError, recorded_runs
 from pipeline.tracking.contents import flatten
 
@@ -97,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = group_by_result([_listed(name) for name in options.revisions] or _everything())
         found = runs.get()
         entries = [_entry(digests, group, found) for digests, group in results]
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         return report("log", error, 2)
     if not entries:
         return report(

@@ -11,9 +11,12 @@ from typing import Any
 from ddpg.files import replacing, require_parent
 from ddpg.history import TrainingHistory
 from ddpg.visualizations import draw_learning_curves
-from pipeline.errors import REFUSALS, report
+from pipeline.errors import USER_ERRORS, RevisionError, report
 from pipeline.provenance.documents import metrics_in
-from pipeline.provenance.revisions import Revision, RevisionError, RevisionResults, resolve, results_of
+from pipeline.provenance.result import Result
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import Revision
+from pipeline.provenance.revisions import resolve
 from pipeline.reports import data_uri, render
 from pipeline.results import read_table
 from pipeline.tracking.contents import flatten
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             temporary.write_text(page, encoding="utf-8")
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         return report("show", error, 2)
     print(file)
     if options.out is None:
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def page_of(results: RevisionResults) -> str:
+def page_of(results: Result) -> str:
     """The page of a revision whose train stage is complete; what later stages would add is left out without them.
 
     Raises:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline import results
-from pipeline.errors import REFUSALS, report
-from pipeline.provenance.documents import metrics_in
-from pipeline.results import MissingResultError
+from pipeline.errors import USER_ERRORS, report
+from pipeline.provenance.result import Result
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
 
@@ -24,9 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m pipeline.summary", description="Say what the evaluation found, and where to look."
     ).parse_args(arguments)
     try:
-        file = results.require(results.EVALUATE / "metrics.json", "evaluate")
-        metrics = metrics_in(file.read_bytes(), str(file))
-    except (*REFUSALS, MissingResultError) as error:
+        metrics = Result().metrics
+    except USER_ERRORS as error:
         return report("summary", error, 1)
     print("\n".join(summarize(metrics)))
     return 0

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import Revision, text_of
+from pipeline.provenance.revision import Revision, text_of
 from pipeline.tracking.contents import flatten
 
 _NO_CODE = ("results", "dvc.lock", "params.yaml", "requirements.lock")

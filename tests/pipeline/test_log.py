@@ -10,7 +10,9 @@ import pytest
 
 from pipeline import log
 from pipeline.log import Entry, changed_params, main, mark_best
-from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import WORKSPACE, Revision
+from pipeline.provenance.revisions import resolve
 from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store

@@ -3,7 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.provenance.revisions import Revision, resolve, results_of
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import Revision
+from pipeline.provenance.revisions import resolve
 from pipeline.show import key_figures, main, page_of
 from tests.pipeline.small import write_params
 
