@@ -31,7 +31,7 @@ def evaluate(params: Params) -> None:
     seeds = seeds_table(evaluated, training, threshold)
     metrics = summarize(seeds, threshold, params.evaluate)
     (chosen,) = (each for each in evaluated if each.seed == metrics["median_seed"] and each.name == "best")
-    results.start_afresh(results.EVALUATE / "policy")
+    results.recreate(results.EVALUATE / "policy")
     results.write_table(results.EVALUATE / "episodes.csv", episodes_table(evaluated, threshold))
     results.write_table(results.EVALUATE / "seeds.csv", seeds)
     save_episodes(results.EVALUATE / "trajectories.npz", chosen.episodes)

@@ -27,8 +27,8 @@ def seed_folder(seed: int) -> Path:
     return TRAIN / "seeds" / str(seed)
 
 
-def start_afresh(folder: Path) -> None:
-    """Empty a folder, or create it."""
+def recreate(folder: Path) -> None:
+    """Create an empty folder in place of any earlier one."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 

@@ -25,7 +25,7 @@ from pipeline.tracking import LiveTraining
 def train(params: Params) -> None:
     """Trains all seeds, writes the stage's results and records them."""
     started = time.perf_counter()
-    results.start_afresh(results.TRAIN / "seeds")
+    results.recreate(results.TRAIN / "seeds")
     rows: list[dict[str, Any]] = []
     key = checkpoints.training_key(params)
     with (

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,5 +158,10 @@ class Origin:
 
 
 def origin_of(folder: Path) -> Origin:
-    """Origin of a result that is being made in a folder."""
-    return Origin(git_state(folder), dvc_context())
+    """Origin of a result that is being made in a folder; without the code's state if git cannot read the repository."""
+    try:
+        state = git_state(folder)
+    except GitError as error:
+        print(f"warning: the result is recorded without its commit: {error}", file=sys.stderr)
+        state = GitState()
+    return Origin(state, dvc_context())

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import RevisionError
 from pipeline.provenance.digests import complete_stages, content_digest, locked_digests
 from pipeline.provenance.documents import params_in
-from pipeline.provenance.git import project_root
+from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.result import Result
 from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, naming, params_of, text_of
 from pipeline.stages import LOCK, PARAMS, PIPELINE, RESULTS
@@ -42,8 +42,6 @@ def results_of(revision: Revision, paths: Sequence[str] | None = None) -> Iterat
 
 
 def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> Result:
-    from dvc.api import DVCFileSystem
-    from dvc.config import Config
     from dvc.exceptions import DvcException
 
     params = params_of(revision)
@@ -55,9 +53,7 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> Result:
     stages = tuple(locked_digests(lock))
     outputs = {output["path"]: output.get("md5") for stage in stages for output in lock["stages"][stage]["outs"]}
     try:
-        # The current cache and remotes: an old commit may not know them.
-        config = dict(Config(str(project_root() / ".dvc"), validate=False))
-        with closing(DVCFileSystem(str(project_root()), rev=revision.commit, config=config)) as files:
+        with _files_at(str(revision.commit)) as files:
             for output, path in ((output, _overlap(output, asked)) for output in outputs for asked in paths):
                 if path is not None:
                     _copy_output(files, path, folder, revision)
@@ -65,6 +61,28 @@ def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> Result:
     except DvcException as error:
         raise RevisionError(f"{revision.name}: expected what DVC can read, received {error}") from None
     return Result(revision, folder, params, stages)
+
+
+@contextmanager
+def _files_at(commit: str) -> Iterator[Any]:
+    """A `DVCFileSystem` of a commit, whose paths are relative to the project's folder.
+
+    DVC's own constructor takes a path below the root of a git repository for that root.
+    """
+    from dvc.config import Config
+    from dvc.fs import GitFileSystem
+    from dvc.repo import Repo
+    from dvc.scm import Git
+
+    project = project_root()
+    # The current cache and remotes: an old commit may not know them.
+    config = dict(Config(str(project / ".dvc"), validate=False))
+    config["cache"] = {"dir": str(project / ".dvc/cache")} | config.get("cache", {})
+    root = f"/{run_git(project, 'rev-parse', '--show-prefix') or ''}"
+    with closing(Git(str(project), search_parent_directories=True)) as scm:
+        tree = GitFileSystem(scm=scm, rev=commit)
+        with Repo(root, fs=tree, scm=scm, config=config, uninitialized=True) as repo:
+            yield repo.dvcfs
 
 
 def _overlap(output: str, asked: str) -> str | None:

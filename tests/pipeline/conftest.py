@@ -26,7 +26,7 @@ def committed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with three commits: the first two have the same results, the third has others."""
     repository = Repository(tmp_path_factory.mktemp("committed"))
     with (repository.folder / "dvc.yaml").open("w") as file:
-        YAML(pure=True).dump(PIPELINE, file)
+        YAML(typ="safe", pure=True).dump(PIPELINE, file)
     (repository.folder / ".gitignore").write_text("mlflow.db*\nmlartifacts\n")
     repository.prepare(0.0001, iqm=90.0)
     repository.prepare(0.001, iqm=95.0)

@@ -14,9 +14,9 @@ def test_nan_is_written_as_null_and_infinity_is_an_error(tmp_path):
         results.write_json(tmp_path / "metrics.json", {"a": math.inf})
 
 
-def test_start_afresh_removes_the_files_of_an_earlier_run(tmp_path):
+def test_recreating_a_folder_removes_the_files_of_an_earlier_run(tmp_path):
     (tmp_path / "seeds" / "9").mkdir(parents=True)
-    results.start_afresh(tmp_path / "seeds")
+    results.recreate(tmp_path / "seeds")
     assert list((tmp_path / "seeds").iterdir()) == []
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import GitError
-from pipeline.provenance.git import GitState, dvc_context, git_state, project_root, run_git, without_credentials
+from pipeline.provenance.git import (
+    GitState,
+    dvc_context,
+    git_state,
+    origin_of,
+    project_root,
+    run_git,
+    without_credentials,
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -50,7 +58,7 @@ def test_git_state_of_changed_files(tmp_path: Path) -> None:
 
 
 def test_a_repository_that_git_cannot_read_is_an_error_with_gits_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git(tmp_path, "init", "-q")
     assert run_git(tmp_path, "rev-parse", "--verify", "--quiet", "HEAD") is None
@@ -58,6 +66,8 @@ def test_a_repository_that_git_cannot_read_is_an_error_with_gits_message(
         patch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
         with pytest.raises(GitError, match=r"^git: fatal: detected dubious ownership"):
             git_state(tmp_path)
+        assert origin_of(tmp_path).git == GitState()
+        assert "warning: the result is recorded without its commit: git: fatal" in capsys.readouterr().err
     (tmp_path / ".git" / "config").write_text("[broken")
     with pytest.raises(GitError, match=r"^git: fatal: bad config"):
         run_git(tmp_path, "rev-parse", "--verify", "--quiet", "HEAD")

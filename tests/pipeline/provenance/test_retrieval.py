@@ -123,8 +123,8 @@ def test_tables_that_differ_from_the_lock_are_detected(repository: Repository) -
 def test_no_file_is_written_outside_the_folder(
     repository: Repository, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forged = SimpleNamespace(find=lambda _: [path], get_file=lambda *_: pytest.fail("copied"), close=lambda: None)
-    monkeypatch.setattr("dvc.api.DVCFileSystem", lambda *_, **__: forged)
+    forged = SimpleNamespace(find=lambda _: [path], get_file=lambda *_: pytest.fail("copied"))
+    monkeypatch.setattr("dvc.repo.Repo.dvcfs", forged)
     with pytest.raises(RevisionError, match="received one that leaves it"):
         results_of(resolve("HEAD")).__enter__()
 
@@ -142,8 +142,8 @@ def test_no_file_is_written_through_a_link(
         else:
             Path(target).write_text("forged")
 
-    forged = SimpleNamespace(find=lambda _: paths, get_file=get_file, close=lambda: None)
-    monkeypatch.setattr("dvc.api.DVCFileSystem", lambda *_, **__: forged)
+    forged = SimpleNamespace(find=lambda _: paths, get_file=get_file)
+    monkeypatch.setattr("dvc.repo.Repo.dvcfs", forged)
     with pytest.raises(RevisionError, match="received one that leaves it"):
         results_of(resolve("HEAD")).__enter__()
     assert list(outside.iterdir()) == []
