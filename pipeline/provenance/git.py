@@ -46,7 +46,7 @@ def run_git(folder: Path, *arguments: str, text: str | None = None) -> str | Non
 
 
 def _require_readable(folder: Path) -> None:
-    """A command also fails if what it asks for does not exist; this one fails only if the repository is the reason."""
+    """Raises `GitError` if a command failed because of the repository, not of what it asked for."""
     probe = _run(folder, "rev-parse", "--git-dir")
     message = probe.stderr.decode(errors="replace").strip()
     if probe.returncode != 0 and "not a git repository" not in message:
