@@ -25,6 +25,7 @@ from ddpg.history import FloatArray, Snapshot, TrainingHistory
 from ddpg.visualizations import select_snapshots, write_training_animation
 from ddpg.visualizations.timeline import moment_at
 from pipeline import params, results
+from pipeline.provenance.result import Result
 
 mpl.rcParams["animation.ffmpeg_path"] = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -38,7 +39,7 @@ PEER_FRAMES = 40
 def load() -> tuple[TrainingHistory, int, float]:
     """The median seed's history, and the agent steps between frames and frames per second of the animate stage."""
     animate = params.load().animate
-    seed = results.read_json(results.EVALUATE / "metrics.json")["median_seed"]
+    seed = Result().median_seed
     history = TrainingHistory.load(results.seed_folder(seed) / "history.npz")
     return history, animate.every_n_steps, animate.fps
 

@@ -1,4 +1,4 @@
-"""The animate stage: pictures of the median seed's training and of its policy at work, into `results/animate/`."""
+"""The animate stage: videos and pictures of the median seed's training and policy, into `results/animate/`."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,35 +22,38 @@ from ddpg.visualizations import (
 from ddpg.visualizations.learning_curves import Measure
 from pipeline import results, stage, tracking
 from pipeline.params import Params
+from pipeline.provenance.result import Result
+from pipeline.stages import EVALUATE, TRAIN
 
 MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
-"""What the learning curves show: the first that there is."""
-POLICY = results.EVALUATE / "policy"
-TRAJECTORIES = results.EVALUATE / "trajectories.npz"
+"""In order of preference for the learning curves: the first with values is drawn."""
 
 
 def animate(params: Params) -> None:
-    """Draws all pictures and records them."""
-    seed = results.median_seed(results.require(results.EVALUATE / "metrics.json", "evaluate"))
-    history = TrainingHistory.load(results.require(results.seed_folder(seed) / "history.npz", "train"))
-    table = results.require(results.TRAIN / "episodes.csv", "train")
-    training = results.read_table(table, ["seed", "episode"], [*MEASURES, "is_best"])
-    episodes = load_episodes(results.require(TRAJECTORIES, "evaluate"))
-    results.require(POLICY, "evaluate")
+    """Draws everything and records it."""
+    evaluated, settings = Result(), params.animate
+    history = TrainingHistory.load(evaluated.path(TRAIN, f"seeds/{evaluated.median_seed}/history.npz"))
+    training = evaluated.read_training([*MEASURES, "is_best"])
+    trajectories, policy = (evaluated.path(EVALUATE, name) for name in ("trajectories.npz", "policy"))
+    episodes = load_episodes(trajectories)[: settings.rollout_episodes]
     results.ANIMATE.mkdir(parents=True, exist_ok=True)
 
     for name in ("training.mp4", "training.gif"):
         write_training_animation(
             history,
             results.ANIMATE / name,
-            params.animate.fps,
-            params.animate.every_n_steps,
-            gif_width=params.animate.gif_width,
-            gif_frames=params.animate.gif_frames,
+            settings.fps,
+            settings.every_n_steps,
+            gif_width=settings.gif_width,
+            gif_frames=settings.gif_frames,
         )
     draw_poster(history, results.ANIMATE / "poster.png")
-    film_policy(params, episodes)
-    draw_policy(params, episodes, history.grid)
+    action_value = ActionValue.load(policy)
+    try:
+        film(params, episodes, action_value)
+    except ValueError as error:  # recorded in another environment or from other start states
+        raise DamagedFileError(f"{trajectories}: {error}") from error
+    draw_policy(params, Policy.load(policy), episodes, history.grid)
     draw_learning_curves(
         training,
         results.ANIMATE / "learning_curves.png",
@@ -61,38 +64,32 @@ def animate(params: Params) -> None:
     tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
 
 
-def film_policy(params: Params, episodes: Sequence[EpisodeHistory]) -> None:
-    """The first evaluation episodes of the median seed's best policy, side by side in the environment's pictures."""
-    filmed = episodes[: params.animate.rollout_episodes]
-    seeds = [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(filmed))]
+def film(params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue) -> None:
+    """Films recorded episodes side by side."""
+    frames_per_second = params.animate.rollout_fps
+    frames_at_end = frames_per_second // 2
     frames = render_rollout(
         partial(make, params.environment.id, params.environment.kwargs, render_mode="rgb_array"),
-        filmed,
-        seeds,
+        episodes,
+        [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(episodes))],
         params.train.action_repeat,
-        action_value=ActionValue.load(POLICY),
-        frames_at_end=params.animate.rollout_fps // 2,
+        action_value=action_value,
+        frames_at_end=frames_at_end,
     )
-    # As many as the longest episode has steps, its first state, and its last again and again.
-    n_frames = max(episode.environment_steps for episode in filmed) + 1 + params.animate.rollout_fps // 2
-    try:
-        write_mp4(
-            tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None),
-            results.ANIMATE / "rollout.mp4",
-            params.animate.rollout_fps,
-        )
-    except ValueError as error:
-        raise DamagedFileError(f"{TRAJECTORIES}: {error}") from error
+    # The first state, then each step of the longest episode, then its last frame repeated.
+    n_frames = 1 + max(episode.environment_steps for episode in episodes) + frames_at_end
+    progress = tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None)
+    write_mp4(progress, results.ANIMATE / "rollout.mp4", frames_per_second)
 
 
-def draw_policy(params: Params, episodes: Sequence[EpisodeHistory], grid: GridAxes | None) -> None:
-    """The phase portrait of the median seed's best policy, with the paths of the episodes that are filmed."""
+def draw_policy(params: Params, policy: Policy, episodes: Sequence[EpisodeHistory], grid: GridAxes | None) -> None:
+    """Draws a policy's phase portrait with the paths of its episodes."""
     assert grid is not None  # the train stage always takes snapshots
     with make(params.environment.id, params.environment.kwargs) as env:
         draw_phase_portrait(
             env,
-            Policy.load(POLICY),
-            episodes[: params.animate.rollout_episodes],
+            policy,
+            episodes,
             results.ANIMATE / "phase_portrait.png",
             params.train.action_repeat,
             x_dimension=grid.x_dimension,

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipeline.errors import REFUSALS, report
-from pipeline.provenance.result import TABLES, Result
-from pipeline.provenance.revisions import WORKSPACE, resolve, results_of
+from pipeline.errors import USER_ERRORS, report
+from pipeline.provenance.result import TABLES
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import WORKSPACE
+from pipeline.provenance.revisions import resolve
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.comparison_folder import PAGE, require_replaceable, write_report
 from pipeline.reports.comparison_text import lines_of
@@ -40,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             require_replaceable(options.out)
         revisions = [resolve(name) for name in names]
         with ExitStack() as stack:
-            results = [Result.of(stack.enter_context(results_of(revision, paths))) for revision in revisions]
+            results = [stack.enter_context(results_of(revision, paths)).require("evaluate") for revision in revisions]
             comparisons = [Comparison(results[0], other) for other in results[1:]]
             for comparison in comparisons:
                 print(*lines_of(comparison), "", sep="\n")
             if options.out is not None:
                 write_report(options.out, results, comparisons)
                 print(f"Report: {options.out / PAGE}")
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         return report("compare", error, 2)
     status = 0
     for comparison in comparisons:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline.errors import REFUSALS, report
+from pipeline.errors import USER_ERRORS, report
 from pipeline.reports.history import csv_of, entries_of, json_of, table_of
 
 _WIDTH_OF_A_FILE = 120
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         entries = entries_of(options.revisions, lambda left_out: report("log", left_out, 0))
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         return report("log", error, 2)
     if not entries:
         return report(

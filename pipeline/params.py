@@ -1,4 +1,4 @@
-"""`params.yaml` as typed objects. There are no defaults here: the file states every value."""
+"""`params.yaml` as validated objects. The file must state every value: there are no defaults."""
 
 import difflib
 import re
@@ -14,12 +14,10 @@ from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
 from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare
 from ddpg.training.snapshots import StateGrid
+from pipeline.errors import ParamsError
+from pipeline.stages import PARAMS
 
-PARAMS_FILE = Path("params.yaml")
-
-
-class ParamsError(Exception):
-    """`params.yaml` is refused; the message has a line for each reason."""
+PARAMS_FILE = Path(PARAMS)
 
 
 class EnvironmentConfig(Config):
@@ -28,16 +26,16 @@ class EnvironmentConfig(Config):
     id: str
     """Its registered name."""
     kwargs: dict[str, Any]
-    """Passed to `gymnasium.make`."""
+    """Arguments of `gymnasium.make`."""
 
 
 class TrainConfig(TrainingConfig):
     """The train stage."""
 
     gen_q_a_frames_every_n_steps: PositiveCount
-    """As in `TrainingConfig`, but for 0: the animate stage draws these snapshots."""
+    """As in `TrainingConfig`, but not 0: the animate stage draws these snapshots."""
     workers: PositiveCount | None = None
-    """Processes that train seeds side by side; `None`: one per core."""
+    """Processes that train seeds in parallel; `None`: one per core."""
     checkpoint_every: Count = 10
     """Episodes between checkpoints, from which an interrupted training goes on; 0: none. More where episodes are so
     short that checkpoints would take more than 2 % of the time."""
@@ -47,13 +45,13 @@ class EvaluateConfig(Config):
     """The evaluate stage."""
 
     n_episodes: PositiveCount
-    """Start states, the same for every policy."""
+    """Number of start states, the same for every policy."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the start states and of the bootstrap."""
+    """Seed of the start states and of the bootstrap."""
     confidence_level: Annotated[float, Field(gt=0, lt=1)]
-    """Of the intervals over seeds."""
+    """Confidence level of the intervals over seeds."""
     n_bootstrap_samples: PositiveCount
-    """Resamples of the seeds behind an interval."""
+    """Bootstrap resamples of the seeds for each interval."""
 
 
 class AnimateConfig(Config):
@@ -64,20 +62,20 @@ class AnimateConfig(Config):
     every_n_steps: PositiveCount
     """Agent steps between its frames."""
     gif_width: Annotated[int, Field(ge=64)]
-    """Pixels."""
+    """In pixels."""
     gif_frames: Annotated[int, Field(ge=2)]
-    """At most so many, evenly chosen."""
+    """Maximum number of frames, evenly spaced."""
     rollout_episodes: PositiveCount
-    """Evaluation episodes that are filmed side by side."""
+    """Evaluation episodes shown side by side."""
     rollout_fps: PositiveCount
     """Frames, and environment steps, per second of the rollout."""
 
 
 class TrackingConfig(Config):
-    """What MLflow is given beyond the results; nothing depends on it."""
+    """What MLflow receives besides the results, which do not depend on it."""
 
     pictures_every_n_episodes: Count
-    """Training episodes between pictures of each seed's networks; 0: none."""
+    """Training episodes between pictures of each seed's networks; 0: no pictures."""
 
 
 class Params(Config):
@@ -101,11 +99,11 @@ class Params(Config):
 
 
 def load(path: Path = PARAMS_FILE) -> Params:
-    """Reads and checks the file, and that its environment exists and suits the agent.
+    """Reads the file and checks that its values are valid and its environment suits the agent.
 
     Raises:
-        ParamsError: The file is missing, is no YAML, or holds values that are refused: all of them are listed. The
-            environment is made only when the values are in order.
+        ParamsError: The file is missing, is not YAML, or has invalid values, which are all listed. The environment is
+            checked only if all values are valid.
     """
     document = _read(path)
     problems = list(_missing(Params, document))
@@ -123,14 +121,14 @@ def load(path: Path = PARAMS_FILE) -> Params:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    # YAML 1.2, as DVC reads it: 1e-3 is a number.
+    # YAML 1.2, as in DVC: 1e-3 is a number.
     try:
         document = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise ParamsError(f"{path.name}: expected in {Path.cwd()}, found no file") from None
     except OSError as error:
         raise ParamsError(f"{path.name}: expected a file that can be read, received {error.strerror}") from None
-    # Not UTF-8, a number of thousands of digits, lists nested a thousand deep.
+    # Such as invalid UTF-8, integers of thousands of digits, lists nested a thousand deep.
     except (YAMLError, ValueError, LookupError, RecursionError) as error:
         raise ParamsError(f"{path.name}: expected YAML\n{error}") from None
     if not isinstance(document, dict):
@@ -139,12 +137,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _is_missing_key(error: Mapping[str, Any]) -> bool:
-    """Whether `_missing` has said it; a list that is too short has a missing item, whose location is a number."""
+    """Whether `_missing` reports it; in a list that is too short, the missing item's location is an index."""
     return error["type"] == "missing" and isinstance(error["loc"][-1], str)
 
 
 def _missing(model: type[BaseModel], values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Keys that the file does not state, though the library may have a default for them."""
+    """Problems of keys absent from the file, even if the library has a default."""
     for name, field in model.model_fields.items():
         if name not in values:
             yield f"{path}{name}: expected {_expected(_schema_at([*path.split('.')[:-1], name]))}, found nothing"
@@ -155,7 +153,7 @@ def _missing(model: type[BaseModel], values: Mapping[str, Any], path: str = "") 
 
 
 def _describe(error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors as `path: expected …, received …`."""
+    """A pydantic error as `path: expected …, received …`."""
     location = error["loc"]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if error["type"] == "invalid_key" or location[-1] == "[key]":
@@ -164,7 +162,7 @@ def _describe(error: Mapping[str, Any]) -> str:
         return f"{path}: expected {_expected(_schema_at(location))}, found nothing"
     if error["type"] == "value_error":
         reason = str(error["ctx"]["error"])
-        # A check of a whole section names the key itself.
+        # A validator of a section names the key itself.
         return f"{path}.{reason}" if re.match(r"\w+: ", reason) else f"{path}: {reason}"
     if error["type"] == "extra_forbidden":
         known = _schema_at(location[:-1])["properties"]
@@ -225,7 +223,7 @@ def _range(schema: dict[str, Any]) -> str:
 def _environment_problems(params: Params) -> Iterator[str]:
     try:
         env = make(params.environment.id, params.environment.kwargs)
-    except Exception as error:  # Whatever an environment's constructor raises.
+    except Exception as error:  # an environment's constructor raises anything
         received = f"{params.environment.id!r} ({error})"
         yield f"environment: expected an environment that Gymnasium can make, received {received}"
         return

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ddpg.files import replacing, require_parent
-from pipeline.errors import REFUSALS, report
-from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import resolve, results_of
+from pipeline.errors import USER_ERRORS, report
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revisions import resolve
 from pipeline.reports.result_page import page_of
 
 
@@ -36,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.out is not None:
             _require_file(options.out)
-        with results_of(resolve(options.revision)) as opened:
-            page = page_of(Result(opened.revision, opened.folder, opened.params, opened.stages))
+        with results_of(resolve(options.revision)) as result:
+            page = page_of(result)
         file = options.out or Path(tempfile.mkdtemp(prefix="ddpg-")) / "result.html"
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             temporary.write_text(page, encoding="utf-8")
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         return report("show", error, 2)
     print(file)
     if options.out is None:

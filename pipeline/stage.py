@@ -1,4 +1,4 @@
-"""What every stage's command line has in common."""
+"""The command line that all stages share."""
 
 import argparse
 import signal
@@ -7,54 +7,36 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ddpg.environments.interface import UnsuitableEnvironmentError
-from ddpg.files import DamagedFileError
 from ddpg.finite import NotFiniteError
 from ddpg.numerics import obstacles
-from pipeline.params import Params, ParamsError, load
-from pipeline.results import MissingResultError
-
-
-class StageError(Exception):
-    """A stage cannot go on, for a reason that its user can do something about.
-
-    Args:
-        message: What happened and what to do.
-        details: Such as the traceback of what happened elsewhere, shown first.
-    """
-
-    def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
-        self.details = details
+from pipeline.errors import USER_ERRORS, StageError, report
+from pipeline.params import Params, load
 
 
 def run(stage: Callable[[Params], None], description: str) -> NoReturn:
-    """Runs a stage on `params.yaml` of the working directory, and exits.
+    """Run a stage with `params.yaml` of the working directory, then exit.
 
-    The status is 0, or 1 where the stage fails, or 2 where the parameters or an earlier stage's results are refused,
-    or 130 after Ctrl-C and 143 after SIGTERM.
+    The status is 0; 1 if the stage fails; 2 if the parameters or an earlier stage's results are invalid; 130 after
+    Ctrl-C; 143 after SIGTERM.
     """
+    name = stage.__name__
     argparse.ArgumentParser(
-        prog=f"python -m pipeline.{stage.__name__}",
+        prog=f"python -m pipeline.{name}",
         description=description,
         epilog="Settings come from params.yaml. Run `dvc repro` to run what is out of date, in order.",
     ).parse_args()
     for obstacle in obstacles():
         print(f"warning: results may differ from another machine's: {obstacle}", file=sys.stderr)
-    # So that whatever cleans up after Ctrl-C also does when somebody ends the process.
+    # What cleans up after Ctrl-C then also does after SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         stage(load())
-    except (ParamsError, MissingResultError, DamagedFileError, UnsuitableEnvironmentError) as error:
-        sys.exit(_report(str(error), 2))
-    except StageError as error:
-        sys.exit(_report(f"{error.details}{error}", 1))
-    except (NotFiniteError, OSError) as error:
-        sys.exit(_report(f"{stage.__name__}: {error}", 1))
     except KeyboardInterrupt:
-        sys.exit(_report(f"{stage.__name__}: interrupted", 130))
+        sys.exit(report(name, "interrupted", 130))
+    except StageError as error:
+        sys.exit(report(None, error, 1))
+    except (NotFiniteError, OSError) as error:
+        sys.exit(report(name, error, 1))
+    except (*USER_ERRORS, UnsuitableEnvironmentError) as error:
+        sys.exit(report(None, error, 2))
     sys.exit(0)
-
-
-def _report(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
-    return status

@@ -1,60 +1,59 @@
-"""The stages in their order: what each writes, which parameters it reads and where MLflow keeps its files.
+"""The stages in order: what each writes, which parameters it reads and where MLflow keeps its files.
 
-This is the only such table. DVC needs its own in dvc.yaml; a test holds the two against each other.
+Everything else reads this table. DVC needs the same facts in dvc.yaml; a test keeps the two in agreement.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+PARAMS, LOCK, PIPELINE = "params.yaml", "dvc.lock", "dvc.yaml"
+"""The project's files that describe its results."""
+
+RESULTS = Path("results")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage; its module, its section in params.yaml and its folder in `results/` have its name."""
+    """A stage; its module, its section in params.yaml and its folder in `results/` share its name."""
 
     name: str
     params: tuple[str, ...]
-    """Parameters on which its result depends, as dotted paths: a section stands for all that is in it."""
+    """Sections and parameters that it reads, as dotted paths."""
     tables: tuple[str, ...]
-    """Files in its folder that git tracks: small, and readable in any commit."""
+    """Files in its folder that git tracks: small, and readable at any commit."""
     outputs: tuple[str, ...]
     """Files and folders in its folder that DVC caches."""
     artifact_folder: str
-    """Where in an MLflow run its files are."""
+    """Folder of its files in an MLflow run."""
+    without_effect: tuple[str, ...] = ()
+    """Parameters of its sections that change nothing in its results."""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, relative to the project's."""
+        return RESULTS / self.name
 
     @property
     def written(self) -> frozenset[str]:
-        """All it writes into its folder."""
+        """Everything it writes into its folder."""
         return frozenset((*self.tables, *self.outputs))
 
     def select_params(self, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Those of its parameters that a document has, as dotted paths of single values."""
+        """The parameters in `params` on which its results depend, as dotted paths of single values."""
         for name, value in flatten(params, "."):
-            if any(name == path or name.startswith(f"{path}.") for path in self.params):
+            if _is_in(name, self.params) and not _is_in(name, self.without_effect):
                 yield name, value
 
 
 TRAIN = Stage(
     name="train",
-    params=(
-        "seeds",
-        "environment",
-        "agent",
-        # All of `train` but `workers` and `checkpoint_every`, on which no result depends.
-        "train.n_episodes",
-        "train.eps",
-        "train.eps_decay",
-        "train.eps_min",
-        "train.action_repeat",
-        "train.n_random_episodes",
-        "train.run_tests",
-        "train.n_validation_episodes",
-        "train.gen_q_a_frames_every_n_steps",
-        "train.grid",
-    ),
+    params=("seeds", "environment", "agent", "train"),
     tables=("episodes.csv", "metrics.json"),
     outputs=("seeds",),
     artifact_folder="train",
+    without_effect=("train.workers", "train.checkpoint_every"),
 )
 EVALUATE = Stage(
     name="evaluate",
@@ -81,16 +80,20 @@ STAGES = {stage.name: stage for stage in (TRAIN, EVALUATE, ANIMATE)}
 
 
 def up_to(stage: str) -> list[str]:
-    """The names of the stages before this one, and its own."""
+    """Names of the stages up to and including this one."""
     names = list(STAGES)
     return names[: names.index(stage) + 1]
 
 
 def flatten(nested: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
-    """The values of a nested mapping with their joined names: `("a.b", 1)` of `{"a": {"b": 1}}`."""
+    """Values of a nested mapping with their joined names: `("a.b", 1)` for `{"a": {"b": 1}}`."""
     for name, value in nested.items():
         if isinstance(value, Mapping) and value:
             for inner, leaf in flatten(value, separator):
                 yield f"{name}{separator}{inner}", leaf
         else:
             yield str(name), value
+
+
+def _is_in(name: str, paths: tuple[str, ...]) -> bool:
+    return any(name == path or name.startswith(f"{path}.") for path in paths)

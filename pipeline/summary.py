@@ -5,11 +5,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline import results
-from pipeline.errors import REFUSALS, report
-from pipeline.provenance.documents import metrics_in
+from pipeline.errors import USER_ERRORS, report
+from pipeline.provenance.result import Result
 from pipeline.reports.formats import show_interval, show_number, show_percent
-from pipeline.results import MissingResultError
+from pipeline.stages import ANIMATE
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
 
@@ -24,9 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m pipeline.summary", description="Say what the evaluation found, and where to look."
     ).parse_args(arguments)
     try:
-        file = results.require(results.EVALUATE / "metrics.json", "evaluate")
-        metrics = metrics_in(file.read_bytes(), str(file))
-    except (*REFUSALS, MissingResultError) as error:
+        metrics = Result().metrics
+    except USER_ERRORS as error:
         return report("summary", error, 1)
     print("", *summarize(metrics), sep="\n")
     return 0
@@ -50,7 +48,7 @@ def summarize(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"Median to solve: episode {episode:g}, {show_number(steps, 0)} environment steps")
     return [
         *lines,
-        f"Videos:          {results.ANIMATE}/training.mp4 and rollout.mp4 (seed {metrics['median_seed']}, the median)",
+        f"Videos:          {ANIMATE.folder}/training.mp4 and rollout.mp4 (seed {metrics['median_seed']}, the median)",
         f"MLflow:          make ui ({without_secrets(tracking_uri())})",
     ]
 

@@ -9,23 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from pipeline.errors import REFUSALS, report
-from pipeline.params import Params, ParamsError, load
+from pipeline.errors import USER_ERRORS, RevisionError, report
+from pipeline.params import Params, load
 from pipeline.provenance.git import GitState, Origin, project_root, remote_address, run_git
-from pipeline.provenance.revisions import (
-    WORKSPACE,
-    Revision,
-    RevisionError,
-    all_digests,
-    commits,
-    digests_by_commit,
-    digests_of,
-    experiments,
-    parent_of,
-    references,
-    resolve,
-    results_of,
-)
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import WORKSPACE, Revision
+from pipeline.provenance.revision_digests import all_digests, digests_by_commit, digests_of
+from pipeline.provenance.revisions import commits, experiments, parent_of, references, resolve
 from pipeline.tracking import RecordedRun, TrackingError, record_missing, recorded_runs, tag
 from pipeline.tracking.contents import flatten
 from pipeline.tracking.faults import PATIENT_REQUEST_SECONDS
@@ -59,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _sync(_chosen(options.revisions, options.all_commits, options.experiments))
     except _UnknownError as error:
         return report("sync", error, 2)
-    except (*REFUSALS, TrackingError, ParamsError) as error:
+    except (*USER_ERRORS, TrackingError) as error:
         return report("sync", error, 1)
     except KeyboardInterrupt:
         return report("sync", "interrupted; a second call goes on", 130)
@@ -97,7 +87,7 @@ def _sync(revisions: Sequence[Revision]) -> int:
     for revision in tqdm(missing, unit="result", disable=None, dynamic_ncols=True):
         try:
             recorded |= _record(revision)
-        except (*REFUSALS, TrackingError) as error:
+        except (*USER_ERRORS, TrackingError) as error:
             failed = True
             with tqdm.external_write_mode(sys.stderr):
                 report("sync", error, 1)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
-from pipeline import results, stage
+from pipeline import errors, results, stage
 from pipeline.execution import checkpoints, seed_training, workers
 from pipeline.execution.progress import SeedProgress
 from pipeline.params import Params
@@ -25,7 +25,7 @@ from pipeline.tracking import LiveTraining
 def train(params: Params) -> None:
     """Trains all seeds, writes the stage's results and records them."""
     started = time.perf_counter()
-    results.start_afresh(results.TRAIN / "seeds")
+    results.recreate(results.TRAIN / "seeds")
     rows: list[dict[str, Any]] = []
     key = checkpoints.training_key(params)
     with (
@@ -100,7 +100,7 @@ def train_seeds(
             raise _failure(error, last_episodes[error.name] + 1, folder) from error
 
 
-def _failure(error: workers.TaskError, episode: int, folder: Path | None) -> stage.StageError:
+def _failure(error: workers.TaskError, episode: int, folder: Path | None) -> errors.StageError:
     twice = " twice, the last time" if error.attempts > 1 else ""
     lines = [f"train: seed {error.name} failed{twice} in episode {episode}: {error.cause}"]
     if re.search(r"(?i:memory)|\bOOM\b", error.cause):
@@ -110,7 +110,7 @@ def _failure(error: workers.TaskError, episode: int, folder: Path | None) -> sta
             "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes. "
             f"After a change to the environment's own code, delete the folder {checkpoints.FOLDER} first."
         )
-    return stage.StageError("\n".join(lines), error.details)
+    return errors.StageError("\n".join(lines), error.details)
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What code that reads strangers' files may not do, held against the code itself."""
+"""No code reads untrusted files or values in a way that runs them."""
 
 import ast
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ FILES = [
     *(file for folder in ("ddpg", "pipeline", ".ci") for file in sorted((ROOT / folder).rglob("*.py"))),
     ROOT / "notebooks/execute.py",
 ]
-# Reading their files runs what the file says.
+# Reading a file with these may run code in it.
 UNSAFE_MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 UNSAFE_CALLS = {
     "eval",
@@ -38,7 +38,7 @@ UNSAFE_CALLS = {
 
 
 def faults(source: str) -> list[str]:
-    """Lines of a module that would let a file or a value run something."""
+    """Lines of a module that could run code from a file or value."""
     return [f"{line}: {what}" for line, what in _faults(ast.parse(source))]
 
 
@@ -65,13 +65,13 @@ def _faults_of_call(call: ast.Call) -> Iterator[str]:
     if options.get("shell", "False") != "False":
         yield f"{name} through a shell"
     if name == "YAML" and options.get("typ") not in (None, "'safe'", "'rt'"):
-        yield f"{name} that makes any object"
+        yield f"{name} that creates any object"
     if name == "Environment" and options.get("autoescape") != "True":
         yield f"{name} that does not escape"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_no_file_is_read_in_a_way_that_runs_it(file: Path) -> None:
+def test_no_code_is_unsafe(file: Path) -> None:
     assert faults(file.read_text(encoding="utf-8")) == []
 
 
@@ -92,19 +92,19 @@ def test_no_file_is_read_in_a_way_that_runs_it(file: Path) -> None:
         "eval(text)",
     ],
 )
-def test_each_such_way_would_be_found(source: str) -> None:
+def test_unsafe_code_is_found(source: str) -> None:
     assert len(faults(source)) == 1, faults(source)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_texts_have_an_encoding_that_no_locale_decides(file: Path) -> None:
+def test_text_files_have_an_explicit_encoding(file: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     for call in calls:
         if isinstance(call.func, ast.Attribute) and call.func.attr in ("read_text", "write_text"):
             assert "encoding" in {keyword.arg for keyword in call.keywords}, f"{file}:{call.lineno}"
 
 
-def test_templates_switch_no_escaping_off() -> None:
+def test_templates_do_not_disable_escaping() -> None:
     templates = sorted((ROOT / "pipeline/reports/templates").glob("*.html"))
     assert templates
     for template in templates:

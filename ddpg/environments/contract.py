@@ -1,6 +1,5 @@
 """A short trial of an environment before any work: whether it keeps to Gymnasium's interface, and repeats itself."""
 
-import pickle
 import random
 import warnings
 from collections.abc import Iterator
@@ -117,12 +116,16 @@ def _global_randomness() -> Iterator[list[str]]:
     try:
         yield used
     finally:
-        if pickle.dumps(np.random.get_state()) != pickle.dumps(of_numpy):  # noqa: NPY002
+        if _listed(np.random.get_state()) != _listed(of_numpy):  # noqa: NPY002
             used.append("numpy.random")
         if random.getstate() != of_python:
             used.append("random")
         np.random.set_state(of_numpy)  # noqa: NPY002
         random.setstate(of_python)
+
+
+def _listed(state: Any) -> list[Any]:
+    return [np.asarray(part).tolist() for part in state]
 
 
 def _wrappers(env: Environment) -> Iterator[Environment]:

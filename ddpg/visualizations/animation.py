@@ -9,7 +9,7 @@ from functools import cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import joblib  # type: ignore[import-untyped]
 from PIL import Image
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ddpg.files import replacing
 from ddpg.history import Snapshot, TrainingHistory
-from ddpg.visualizations.notebook import Html, embed_player, embed_video, encode_png
+from ddpg.visualizations.notebook import HasHistory, Html, embed_player, embed_video, encode_png
 from ddpg.visualizations.timeline import select_snapshots
 from ddpg.visualizations.training_picture import ColourScaleOf, TrainingPicture
 from ddpg.visualizations.video import (
@@ -40,15 +40,6 @@ _FULL_SIZE = 1280, 720
 _PLAYER_SIZE = 960, 540
 # With fewer frames, several processes are no faster than one: they take two seconds to start.
 _MANY_FRAMES = 600
-
-
-class HasHistory(Protocol):
-    """An agent, as far as pictures need it."""
-
-    @property
-    def history(self) -> TrainingHistory:
-        """What happened in its training."""
-        ...
 
 
 def create_animation(

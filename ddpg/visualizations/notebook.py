@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from matplotlib.transforms import Bbox
@@ -20,9 +20,6 @@ from ddpg.history import EpisodeRecord, TrainingHistory
 from ddpg.visualizations.charts import ScorePanel
 from ddpg.visualizations.figure import new_canvas
 from ddpg.visualizations.video import Frame
-
-if TYPE_CHECKING:
-    from ddpg.visualizations.animation import HasHistory
 
 _CONTROLS_HEIGHT = 44
 _PNG_COLOURS = 255
@@ -47,7 +44,7 @@ _PLAYER = """<!doctype html>
   <output></output>
 </div>
 <script>
-  const frames = FRAMES, delay = DELAY;
+  const delay = DELAY, frames = FRAMES;
   const image = document.querySelector("img"), slider = document.querySelector("input");
   const output = document.querySelector("output"), play = document.getElementById("play");
   let timer = null;
@@ -84,6 +81,15 @@ _PLAYER = """<!doctype html>
 """
 
 
+class HasHistory(Protocol):
+    """An agent, as far as pictures need it."""
+
+    @property
+    def history(self) -> TrainingHistory:
+        """What happened in its training."""
+        ...
+
+
 @dataclass(frozen=True)
 class Html:
     """A piece of HTML that notebooks show."""
@@ -118,7 +124,7 @@ def embed_player(images: Sequence[bytes], size: tuple[int, int], fps: float) -> 
     """
     width, height = size
     encoded = [base64.b64encode(image).decode() for image in images]
-    document = _PLAYER.replace("FRAMES", json.dumps(encoded)).replace("DELAY", json.dumps(1000 / fps))
+    document = _PLAYER.replace("DELAY", json.dumps(1000 / fps)).replace("FRAMES", json.dumps(encoded))
     return Html(
         f'<iframe srcdoc="{html.escape(document)}" '
         f'style="width: 100%; max-width: 1280px; aspect-ratio: {width} / {height + _CONTROLS_HEIGHT}; border: 0">'
@@ -155,7 +161,7 @@ class LiveReturns:
         self._last_episode: int | None = None
         self._due = -math.inf
 
-    def __call__(self, agent: "HasHistory", record: EpisodeRecord) -> None:
+    def __call__(self, agent: HasHistory, record: EpisodeRecord) -> None:
         """Show the returns, if a picture is due; called by a training as its `on_episode`."""
         ipython = _ipython()
         if ipython is None:

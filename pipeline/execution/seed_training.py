@@ -58,7 +58,7 @@ def train_seed(task: SeedTask, send: Send) -> None:
     # So that the seed is not trained again if another fails.
     checkpoints.save()
     folder = results.seed_folder(task.seed)
-    results.start_afresh(folder)  # a process that was killed may have left half a file
+    results.recreate(folder)  # a process that was killed may have left half a file
     agent.save(folder / "best", best=True)
     agent.save(folder / "final")
     agent.history.save(folder / "history.npz")

@@ -1,1 +1,1 @@
-"""What a result is made of, and which revisions hold it: digests, git, dvc.lock, and what DVC and MLflow keep."""
+"""Where results come from: git, dvc.lock, DVC's cache and MLflow, and which revisions hold which result."""

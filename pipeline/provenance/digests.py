@@ -1,4 +1,4 @@
-"""What a result is made of: digests of files and parameters, as DVC computes them and dvc.lock holds them."""
+"""Digests of results and parameters, from the files or, as DVC computes the same hashes, from dvc.lock alone."""
 
 import hashlib
 import json
@@ -6,19 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.stages import STAGES
-
-WITHOUT_EFFECT = ("workers", "checkpoint_every")
-"""Parameters of the train stage on which no result depends."""
-_REQUIRED = {
-    "train": ("episodes.csv", "metrics.json"),
-    "evaluate": ("episodes.csv", "metrics.json"),
-    "animate": ("training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png"),
-}
+from pipeline.stages import PARAMS, STAGES, TRAIN
 
 
 def content_digest(path: Path) -> str:
-    """A file's or a folder's hash as DVC computes it and dvc.lock holds it."""
+    """Hash of a file or folder, as DVC computes it for dvc.lock."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, _md5).hexdigest()
@@ -28,7 +20,7 @@ def content_digest(path: Path) -> str:
 
 
 def stage_digest(stage: str, results: Path) -> str:
-    """SHA-256 of everything a stage wrote, by the hashes of its outputs; hidden files do not count.
+    """SHA-256 over the hashes of a stage's outputs; hidden files are ignored.
 
     Args:
         stage: `train`, `evaluate` or `animate`.
@@ -45,25 +37,24 @@ def stage_digest(stage: str, results: Path) -> str:
 
 
 def locked_digests(lock: Mapping[str, Any]) -> dict[str, str]:
-    """What `stage_digest` gives for the files that dvc.lock describes, so that no file is needed.
+    """What `stage_digest` returns for the files that dvc.lock describes, computed without them.
 
     Args:
         lock: Contents of dvc.lock.
 
     Returns:
-        A digest by stage, in their order, up to the first stage that is absent or was not made from the outputs of
-        the stages before it.
+        A digest by stage, in order, up to the first stage that is absent or was not made from the outputs of the
+        stages before it.
     """
     digests: dict[str, str] = {}
     produced: dict[str, str | None] = {}
-    for stage in STAGES:
-        entry = lock.get("stages", {}).get(stage, {})
+    for name, stage in STAGES.items():
+        entry = lock.get("stages", {}).get(name, {})
         read, written = _hashes(entry, "deps"), _hashes(entry, "outs")
         if not written or any(read[path] != produced[path] for path in read.keys() & produced.keys()):
             break
-        digests[stage] = _digest_of_outputs(
-            {path.removeprefix(f"results/{stage}/"): value for path, value in written.items()}
-        )
+        prefix = f"{stage.folder.as_posix()}/"
+        digests[name] = _digest_of_outputs({path.removeprefix(prefix): value for path, value in written.items()})
         produced |= written
     return digests
 
@@ -81,37 +72,40 @@ def _digest_of_outputs(hashes: Mapping[str, str | None]) -> str:
 
 
 def config_hash(params: Mapping[str, Any]) -> str:
-    """Short hash of the parameters that determine learning; equal for runs that differ in their seeds only."""
-    train = {name: value for name, value in params.get("train", {}).items() if name not in WITHOUT_EFFECT}
+    """Short hash of the parameters that determine learning, except the seeds."""
+    settings = params.get(TRAIN.name, {})
+    train = {name: value for name, value in settings.items() if f"{TRAIN.name}.{name}" not in TRAIN.without_effect}
     learning = {"environment": params["environment"], "agent": params.get("agent"), "train": train}
     return hashlib.sha256(json.dumps(learning, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def complete_stages(results: Path, lock: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages whose files are those that dvc.lock describes, each made from the upstream files beside it.
+    """The stages with complete results, up to the first without.
 
     Args:
         results: The folder of result files.
-        lock: Contents of dvc.lock; the files of a stage that it does not name are taken as they are.
+        lock: Contents of dvc.lock. The files of a stage that it names must be those it describes, made from the
+            upstream files it describes. A stage that it does not name must have written all its files.
     """
     locked = locked_digests(lock)
     stages: list[str] = []
-    for stage in STAGES:
-        if stage in lock.get("stages", {}):
-            complete = (results / stage).is_dir() and stage_digest(stage, results) == locked.get(stage)
+    for name, stage in STAGES.items():
+        folder = results / name
+        if name in lock.get("stages", {}):
+            complete = folder.is_dir() and stage_digest(name, results) == locked.get(name)
         else:
-            complete = all((results / stage / name).is_file() for name in _REQUIRED[stage])
+            complete = all((folder / file).exists() for file in stage.written)
         if not complete:
             break
-        stages.append(stage)
+        stages.append(name)
     return tuple(stages)
 
 
 def params_of_results(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that made the results: those of dvc.lock, where it has them, over those of params.yaml."""
+    """The parameters that made the results: those of params.yaml, overridden by those in dvc.lock."""
     merged: dict[str, Any] = json.loads(json.dumps(params))
     for stage in STAGES:
-        for path, value in lock.get("stages", {}).get(stage, {}).get("params", {}).get("params.yaml", {}).items():
+        for path, value in lock.get("stages", {}).get(stage, {}).get("params", {}).get(PARAMS, {}).items():
             *sections, name = path.split(".")
             section = merged
             for part in sections:

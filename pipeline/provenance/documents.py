@@ -1,6 +1,6 @@
-"""dvc.lock, params.yaml and evaluate's metrics.json of any revision: plain values, as far as readers rely on them.
+"""dvc.lock, params.yaml and evaluate's metrics.json of any revision, validated as far as their readers need.
 
-Today's model of the parameters may refuse those of an old revision; what is checked here, every revision has.
+`pipeline.params` may reject the parameters of an old revision; what is validated here holds for all revisions.
 """
 
 import json
@@ -15,12 +15,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ddpg.files import DamagedFileError
 from pipeline.provenance.digests import params_of_results
-
-LOCK, PARAMS = "dvc.lock", "params.yaml"
+from pipeline.stages import LOCK, PARAMS
 
 
 class _Part(BaseModel):
-    """What is absent passes."""
+    """Part of a document; keys that are absent have a valid default."""
 
     model_config = ConfigDict(strict=True)
 
@@ -78,7 +77,7 @@ class _OfPolicies(_Part):
 
 
 class _Metrics(_Part):
-    median_seed: int
+    median_seed: Annotated[int, Field(ge=0, lt=2**64)]
     best: _OfPolicies
     final: _OfPolicies
     episodes_to_solve_median: float | None = None
@@ -86,12 +85,12 @@ class _Metrics(_Part):
 
 
 def lock_in(text: str) -> dict[str, Any]:
-    """Contents of a dvc.lock.
+    """Contents of dvc.lock.
 
     Raises:
-        DamagedFileError: The text is that of something else.
+        DamagedFileError: The text is no dvc.lock.
     """
-    lock = _mapping(text, LOCK)
+    lock = yaml_in(text, LOCK)
     _check(_Lock, lock, LOCK)
     _check(_Params, params_of_results({}, lock), LOCK)
     return lock
@@ -101,13 +100,13 @@ def params_in(text: str, lock: Mapping[str, Any] | None = None) -> dict[str, Any
     """The parameters that made some results.
 
     Args:
-        text: That of params.yaml.
-        lock: Contents of dvc.lock, whose parameters go before those of params.yaml.
+        text: Contents of params.yaml.
+        lock: Contents of dvc.lock, whose parameters override those of params.yaml.
 
     Raises:
-        DamagedFileError: The text is that of something else, or lacks seeds or environment.
+        DamagedFileError: The text is no params.yaml, or lacks seeds or environment.
     """
-    params = params_of_results(_mapping(text, PARAMS), lock or {})
+    params = params_of_results(yaml_in(text, PARAMS), lock or {})
     for name in ("seeds", "environment"):
         if name not in params:
             raise DamagedFileError(f"{PARAMS}: {name}: expected a value, found nothing")
@@ -116,14 +115,14 @@ def params_in(text: str, lock: Mapping[str, Any] | None = None) -> dict[str, Any
 
 
 def json_in(content: bytes | str, name: str) -> dict[str, Any]:
-    """Contents of a JSON file.
+    """A JSON object.
 
     Args:
-        content: Of the file.
-        name: What an error calls the file.
+        content: Contents of the file.
+        name: Its name in errors.
 
     Raises:
-        DamagedFileError: The content is that of something else.
+        DamagedFileError: The file holds something else.
     """
     try:
         contents = json.loads(content)
@@ -133,13 +132,22 @@ def json_in(content: bytes | str, name: str) -> dict[str, Any]:
 
 
 def metrics_in(content: bytes | str, name: str) -> dict[str, Any]:
-    """As `json_in`, of evaluate's metrics.json."""
+    """As `json_in`, for evaluate's metrics.json."""
     metrics = json_in(content, name)
     _check(_Metrics, metrics, name)
     return metrics
 
 
-def _mapping(text: str, name: str) -> dict[str, Any]:
+def yaml_in(text: str, name: str) -> dict[str, Any]:
+    """A YAML mapping of plain values; an empty file is an empty mapping.
+
+    Args:
+        text: Contents of the file.
+        name: Its name in errors.
+
+    Raises:
+        DamagedFileError: The file holds something else.
+    """
     try:
         contents = _parse(text)
     except MarkedYAMLError as error:
@@ -157,10 +165,10 @@ def _as_mapping(contents: Any, name: str) -> dict[str, Any]:
     return contents
 
 
-@cache  # A lock takes 50 ms to read, and many commits share one.
+@cache  # Reading a lock takes 50 ms, and many commits share one.
 def _parse(text: str) -> Any:
     contents = YAML(typ="safe", pure=True).load(text)  # YAML 1.2, as DVC reads it
-    # Dates, numbers of thousands of digits and halves of characters are no values that can be shown.
+    # Rejects dates, integers of thousands of digits and lone surrogates, which cannot be shown.
     json.dumps(contents, ensure_ascii=False).encode()
     return contents
 

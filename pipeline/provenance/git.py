@@ -1,71 +1,112 @@
-"""The state of the code: what git says of the project, and in which DVC experiment it runs."""
+"""What git knows of the project's code, and which DVC experiment this process runs in."""
 
 import os
 import re
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from pipeline.errors import GitError
+from pipeline.stages import LOCK, RESULTS
 
 _DVC_VARIABLES = {
     "DVC_EXP_NAME": "dvc.experiment",
     "DVC_EXP_BASELINE_REV": "dvc.baseline",
 }
-# What a running pipeline rewrites: DVC even deletes a stage's outputs before it starts. No sign of changed code.
-_GENERATED = ("results", "dvc.lock")
+# A running pipeline rewrites these (DVC deletes a stage's outputs before it starts): the code is unchanged.
+_GENERATED = (RESULTS.as_posix(), LOCK)
 
 
 def project_root() -> Path:
-    """The project's folder; in a DVC experiment's temporary workspace, the folder of the real project."""
+    """The project's folder; in a DVC experiment's temporary workspace, that of the original project."""
     return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
 
 
 def run_git(folder: Path, *arguments: str, text: str | None = None) -> str | None:
-    """What a git command prints in a folder, without the last line's end; `None` if it fails or prints nothing.
+    """Output of a git command without the final newline; `None` if it has none or finds nothing.
 
     Args:
-        folder: Where it runs.
+        folder: Working directory of the command.
         arguments: The command and its arguments.
-        text: What it reads from its standard input.
+        text: Its standard input.
+
+    Raises:
+        GitError: Git cannot read the repository that holds the folder, such as one of another user.
     """
     try:
-        done = subprocess.run(
-            # Signatures would stand among what is asked for.
-            ["git", "-c", "log.showSignature=false", *arguments],
-            cwd=folder,
-            input=(text or "").encode(),
-            capture_output=True,
-            check=False,
-        )
+        done = _run(folder, *arguments, text=text)
+        if done.returncode != 0:
+            _require_readable(folder)
     except FileNotFoundError:  # no git on this machine
         return None
     return done.stdout.decode(errors="replace").rstrip("\n") or None if done.returncode == 0 else None
 
 
+def _require_readable(folder: Path) -> None:
+    """Raises `GitError` if a command failed because of the repository, not of what it asked for."""
+    probe = _run(folder, "rev-parse", "--git-dir")
+    message = probe.stderr.decode(errors="replace").strip()
+    if probe.returncode != 0 and "not a git repository" not in message:
+        raise GitError(f"git: {message}")
+
+
+def _run(folder: Path, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        # Signatures would be mixed with the output.
+        ["git", "-c", "log.showSignature=false", *arguments],
+        cwd=folder,
+        env=os.environ | {"LC_ALL": "C"},
+        input=(text or "").encode(),
+        capture_output=True,
+        check=False,
+    )
+
+
+def blobs(folder: Path, commits: Sequence[str], name: str) -> dict[str, str]:
+    """Git's objects of one file, by commit; commits without the file are left out.
+
+    Args:
+        folder: The file's folder.
+        commits: Hashes.
+        name: The file's name.
+    """
+    asked = "".join(f"{commit}:./{name}\n" for commit in commits)
+    answers = run_git(folder, "cat-file", "--batch-check=%(objecttype) %(objectname)", text=asked)
+    pairs = zip(commits, (answers or "").splitlines(), strict=False)
+    return {commit: answer.split()[1] for commit, answer in pairs if answer.startswith("blob ")}
+
+
 @dataclass(frozen=True)
 class GitState:
-    """The code a result was made with; all empty outside a git repository."""
+    """The code that made a result; empty outside a git repository."""
 
     commit: str | None = None
-    """Hash of HEAD, `None` before the first commit."""
+    """Hash of HEAD; `None` before the first commit."""
 
     branch: str | None = None
-    """The branch checked out, `None` for a detached HEAD."""
+    """The current branch; `None` for a detached HEAD."""
 
     remote: str | None = None
     """Address of `origin` without user name, password or query."""
 
     diff: str = ""
-    """What differs from HEAD, with the names of untracked files; generated files left out."""
+    """Changes since HEAD and names of untracked files, without generated files."""
 
     @property
     def dirty(self) -> bool:
-        """Whether anything differs from the commit."""
+        """Whether the code differs from the commit."""
         return bool(self.diff)
 
 
 def git_state(folder: Path) -> GitState:
-    """Describe the git repository that holds a folder."""
+    """State of the git repository that holds a folder.
+
+    Raises:
+        GitError: Git cannot read it.
+    """
     if run_git(folder, "rev-parse", "--is-inside-work-tree") != "true":
         return GitState()
     commit = run_git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
@@ -77,7 +118,7 @@ def git_state(folder: Path) -> GitState:
         commit=commit,
         branch=run_git(folder, "symbolic-ref", "--short", "--quiet", "HEAD"),
         remote=remote_address(folder),
-        # git apply skips what stands before the first change.
+        # `git apply` skips the text before the first change.
         diff="".join(f"{part}\n" for part in [*names, changes] if part),
     )
 
@@ -98,7 +139,7 @@ def without_credentials(address: str) -> str | None:
 
 
 def dvc_context() -> dict[str, str]:
-    """Tags that say in which DVC experiment this process runs."""
+    """Tags that name the DVC experiment this process runs in; empty outside of one."""
     return {tag: os.environ[variable] for variable, tag in _DVC_VARIABLES.items() if os.environ.get(variable)}
 
 
@@ -110,12 +151,17 @@ class Origin:
     """The code that made it."""
 
     experiment: dict[str, str]
-    """Tags that name the DVC experiment, if it is one."""
+    """Tags that name the DVC experiment, if any."""
 
     is_current: bool = True
-    """Whether this is the project's present result, whose model is the newest."""
+    """Whether it is the project's current result, whose model becomes the newest."""
 
 
 def origin_of(folder: Path) -> Origin:
-    """The origin of a result that is made in a folder now."""
-    return Origin(git_state(folder), dvc_context())
+    """Origin of a result that is being made in a folder; without the code's state if git cannot read the repository."""
+    try:
+        state = git_state(folder)
+    except GitError as error:
+        print(f"warning: the result is recorded without its commit: {error}", file=sys.stderr)
+        state = GitState()
+    return Origin(state, dvc_context())

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import Revision, text_of
+from pipeline.provenance.revision import Revision, text_of
 from pipeline.reports.formats import show_value
 from pipeline.stages import flatten
 

@@ -196,7 +196,7 @@ def _draw_interval(axes: Axes, interval: Interval, y: float, colour: str) -> Non
 
 
 def _draw_threshold(axes: Axes, result: Result, *, horizontal: bool) -> None:
-    threshold = result.history.reward_threshold if result.history else None
+    threshold = result.reward_threshold
     if threshold is not None:
         draw = axes.axhline if horizontal else axes.axvline
         draw(threshold, color="0.35", linestyle="--", linewidth=1, label=f"solved ({show_number(threshold)})")

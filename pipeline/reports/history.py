@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from ddpg.files import DamagedFileError
+from pipeline.errors import RevisionError
 from pipeline.provenance import revisions
 from pipeline.provenance.digests import params_of_results
 from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
-from pipeline.provenance.revisions import Revision, RevisionError
+from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, text_of
+from pipeline.provenance.revision_digests import all_digests
 from pipeline.reports.changes import changed_values
 from pipeline.reports.formats import align, show_change, show_interval, show_percent, show_value
 from pipeline.stages import flatten
@@ -166,9 +168,9 @@ def _listed(name: str) -> Revision:
 
 def _everything(note: Note) -> list[Revision]:
     """All revisions, but for a workspace whose dvc.lock is invalid, as in the middle of a merge."""
-    workspace = Revision(revisions.WORKSPACE, None, "workspace")
+    workspace = Revision(WORKSPACE, None, "workspace")
     try:
-        revisions.lock_of(workspace)
+        lock_of(workspace)
     except RevisionError as error:
         note(f"left out: {error}")
         return [*revisions.commits(), *revisions.experiments()]
@@ -178,7 +180,7 @@ def _everything(note: Note) -> list[Revision]:
 def _group_by_result(listed: Sequence[Revision]) -> list[tuple[dict[str, str], list[Revision]]]:
     """The revisions by result, with its digests by stage; without revisions that have no result."""
     groups: dict[tuple[tuple[str, str], ...], list[Revision]] = {}
-    for revision, digests in revisions.all_digests(listed):
+    for revision, digests in all_digests(listed):
         if digests:
             groups.setdefault(tuple(digests.items()), []).append(revision)
     return [(dict(content), group) for content, group in groups.items()]
@@ -192,7 +194,7 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
     own_names = (each.name for each in group if not str(each.commit).startswith(each.name))
     names = dict.fromkeys([*revisions.references("--points-at", holding), *own_names])
     date, subject = _date_and_subject(first)
-    params = params_of_results({}, revisions.lock_of(first))
+    params = params_of_results({}, lock_of(first))
     best = _metrics(first, note).get("best", {}) if "evaluate" in digests else {}
     scores: dict[str, Any] = {name: best.get(name) for name in _SCORES}
     run = next((run for run in runs if digests.items() <= run.digests.items()), None)
@@ -215,7 +217,7 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
 def _changed_params(revision: Revision, params: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     parent = revisions.parent_of(revision)
     try:
-        before = params_of_results({}, revisions.lock_of(parent)) if parent else {}
+        before = params_of_results({}, lock_of(parent)) if parent else {}
     except RevisionError:  # a merge that was committed with its conflicts
         before = {}
     return changed_values(dict(flatten(before, ".")), dict(flatten(params, "."))) if before else {}
@@ -224,7 +226,7 @@ def _changed_params(revision: Revision, params: Mapping[str, Any]) -> dict[str, 
 def _metrics(revision: Revision, note: Note) -> Mapping[str, Any]:
     """Contents of evaluate's metrics.json; empty if git does not have it, or it is invalid."""
     try:
-        text = revisions.text_of(revision, _METRICS)
+        text = text_of(revision, _METRICS)
         return metrics_in(text, _METRICS) if text is not None else {}
     except DamagedFileError as error:
         note(f"numbers left out: {revision.name}: {error}")

@@ -5,15 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ddpg.history import TrainingHistory
 from ddpg.visualizations import draw_learning_curves
-from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import Revision, RevisionError
+from pipeline.provenance.revision import Revision
 from pipeline.reports.formats import show_number, show_percent
 from pipeline.reports.metrics import MEASURES
 from pipeline.reports.page import data_uri, render
-from pipeline.results import read_table
 from pipeline.stages import flatten
 
 _FILMS = {
@@ -29,10 +26,7 @@ def page_of(result: Result) -> str:
     Raises:
         RevisionError: It was not trained.
     """
-    if "train" not in result.stages:
-        raise RevisionError(f"{result.revision.name}: expected results of the train stage, found none")
-    folder = result.folder / "results"
-    file = folder / "evaluate/metrics.json"
+    result.require("train")
     evaluated = "evaluate" in result.stages
     return render(
         "result.html",
@@ -40,10 +34,10 @@ def page_of(result: Result) -> str:
         name=result.name,
         origin=result.origin,
         seeds=result.params["seeds"],
-        figures=list(key_figures(metrics_in(file.read_bytes(), str(file)))) if evaluated else [],
+        figures=list(key_figures(result.metrics)) if evaluated else [],
         curves=list(_curves(result)),
-        table=read_table(folder / "evaluate/seeds.csv", ["seed"], []).to_dict("records") if evaluated else [],
-        films=list(_films(folder / "animate")) if "animate" in result.stages else [],
+        table=result.seeds.to_dict("records") if evaluated else [],
+        films=list(_films(result)),
         params={section: dict(flatten({section: values}, ".")) for section, values in result.params.items()},
         recipe=_recipe(result.revision),
     )
@@ -67,21 +61,19 @@ def key_figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def _curves(result: Result) -> Iterator[tuple[str, str]]:
     """Learning curves as picture addresses with captions, of every return that was measured."""
-    histories = sorted((result.folder / "results/train/seeds").glob("*/history.npz"))
-    threshold = TrainingHistory.load(histories[0]).reward_threshold if histories else None
     with tempfile.TemporaryDirectory() as temporary:
         for measure, caption in MEASURES.items():
             if measure in result.training and result.training[measure].notna().any():
                 file = Path(temporary) / f"{measure}.svg"
-                draw_learning_curves(result.training, file, threshold, measure)
+                draw_learning_curves(result.training, file, result.reward_threshold, measure)
                 yield data_uri(file), caption
 
 
-def _films(folder: Path) -> Iterator[tuple[str, str]]:
+def _films(result: Result) -> Iterator[tuple[str, str]]:
     """Addresses and captions of what the animate stage wrote."""
     for name, caption in _FILMS.items():
-        if (folder / name).is_file():
-            yield data_uri(folder / name), caption
+        if file := result.picture(name):
+            yield data_uri(file), caption
 
 
 def _recipe(revision: Revision) -> list[str]:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpg.files import DamagedFileError
-from pipeline.provenance.digests import WITHOUT_EFFECT
 from pipeline.provenance.documents import json_in, metrics_in
 from pipeline.results import CSV
+from pipeline.stages import TRAIN
 
 MODEL_ALIAS = "newest"  # MLflow reserves "latest"
 ARTIFACT_FOLDERS = {"train": "train", "evaluate": "evaluate", "animate": "videos"}
@@ -64,11 +64,10 @@ def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
     """The parameters on which a stage's result depends, by their path in params.yaml."""
     # An old revision may lack a section.
     flat = flatten({section: params[section] for section in _SECTIONS[stage] if section in params}, ".")
-    without_effect = {f"train.{name}" for name in WITHOUT_EFFECT}
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in flat.items()
-        if name not in without_effect
+        if name not in TRAIN.without_effect
     }
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from tests.pipeline.laboratory import DVC_YAML, Laboratory, Repository, Store
+from tests.pipeline.laboratory import PIPELINE, Laboratory, Repository, Store
 
 
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sqlite store that has been used: MLflow's migrations of a fresh one take seconds."""
+    """A migrated sqlite store: MLflow's migrations of a new one take seconds."""
     from mlflow import MlflowClient
 
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
@@ -22,9 +23,10 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def committed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of three commits: the second shares the first's results, the third has others."""
+    """A project with three commits: the first two have the same results, the third has others."""
     repository = Repository(tmp_path_factory.mktemp("committed"))
-    (repository.folder / "dvc.yaml").write_text(DVC_YAML)
+    with (repository.folder / "dvc.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(PIPELINE, file)
     (repository.folder / ".gitignore").write_text("mlflow.db*\nmlartifacts\n")
     repository.prepare(0.0001, iqm=90.0)
     repository.prepare(0.001, iqm=95.0)
@@ -45,7 +47,7 @@ def committed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repository(
     committed_project: Path, tmp_path: Path, migrated_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Repository:
-    """A copy of the project of three commits, and a working directory inside it, with a store that is empty."""
+    """A copy of `committed_project` with an empty store, as the working directory."""
     folder = shutil.copytree(committed_project, tmp_path / "project", symlinks=True)
     shutil.copy(migrated_store, folder / "mlflow.db")
     monkeypatch.setenv("DVC_ROOT", str(folder))
@@ -58,7 +60,7 @@ def repository(
 
 @pytest.fixture
 def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laboratory]:
-    """A project with results of all stages, and a working directory inside it; its store is not made yet."""
+    """A project with results of all stages and no store yet, as the working directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     for variable in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
         monkeypatch.delenv(variable, raising=False)
@@ -75,7 +77,7 @@ def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Labo
 
 @pytest.fixture
 def store(laboratory: Laboratory, migrated_store: Path) -> Store:
-    """The project's own store, with nothing in it."""
+    """The laboratory's store, empty."""
     file = laboratory.folder / "mlflow.db"
     shutil.copy(migrated_store, file)
     return Store(file)

@@ -1,4 +1,4 @@
-"""A small project with synthetic results, and ways to look into its MLflow store."""
+"""Small projects with made-up results, and access to their MLflow stores."""
 
 import csv
 import json
@@ -15,14 +15,14 @@ from ruamel.yaml import YAML
 
 from pipeline.params import load
 from pipeline.provenance.digests import content_digest
-from pipeline.stages import STAGES
+from pipeline.stages import ANIMATE, EVALUATE, STAGES, TRAIN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Laboratory:
-    """A project folder whose stages can be pretended to have run."""
+    """A project folder with made-up results of any stage."""
 
     folder: Path
     seeds: tuple[int, ...] = (1, 2, 3)
@@ -42,7 +42,7 @@ class Laboratory:
         return replace(self, seeds=seeds)
 
     def records(self, seed: int) -> Iterator[dict[str, Any]]:
-        """A seed's training episodes, as the train stage has them in memory."""
+        """A seed's training episodes as the train stage holds them in memory."""
         rng = np.random.default_rng(seed)
         for episode in range(1, self.n_episodes + 1):
             learning = episode > 2
@@ -73,21 +73,27 @@ class Laboratory:
 
     def evaluate(self, iqm: float = 93.91234567) -> None:
         policies = [(seed, policy) for seed in self.seeds for policy in ("best", "final")]
-        self._write_table("evaluate", "episodes", [{"seed": s, "policy": p, "return": 90 + s} for s, p in policies])
-        table = [{"seed": s, "best_return": 90 + s, "episodes_to_solve": "", "diagnosis": "solved"} for s in self.seeds]
+        self._write_table(
+            "evaluate", "episodes", [{"seed": s, "policy": p, "episode": 0, "return": 90 + s} for s, p in policies]
+        )
+        table = [
+            {"seed": s, "best_return": 90 + s, "final_return": 90 + s, "episodes_to_solve": "", "diagnosis": "solved"}
+            for s in self.seeds
+        ]
         self._write_table("evaluate", "seeds", table)
         best = {"return_iqm": iqm, "return_iqm_low": 93.0, "return_iqm_high": 94.5, "return_worst_seed": 91.0}
         best |= {"solved_share": 1.0}
         metrics = {"best": best, "final": best, "median_seed": 2, "steps_to_solve_median": None}
         self._write("evaluate", "metrics.json", json.dumps(metrics))
         self._write("evaluate/policy", "config.json", "{}")
+        self._write("evaluate", "trajectories.npz", "")
 
     def animate(self) -> None:
-        for name in ("training.mp4", "training.gif", "rollout.mp4", "poster.png", "learning_curves.png"):
+        for name in ANIMATE.outputs:
             self._write("animate", name, name)
 
     def lock(self) -> dict[str, Any]:
-        """Contents of dvc.lock as DVC would write it for the results there are."""
+        """Contents of dvc.lock as DVC would write it for the present results."""
         stages: dict[str, Any] = {}
         for stage in STAGES:
             if (self.results / stage).is_dir():
@@ -98,14 +104,14 @@ class Laboratory:
         return {"schema": "2.0", "stages": stages}
 
     def write_lock(self, **params: Any) -> None:
-        """Writes dvc.lock, with parameters of the train stage."""
+        """Writes dvc.lock with these parameters of the train stage."""
         lock = self.lock()
         lock["stages"]["train"]["params"] = {"params.yaml": params}
         with (self.folder / "dvc.lock").open("w") as file:
             YAML(pure=True).dump(lock, file)
 
     def recorded_points(self, seed: int) -> set[tuple[str, float, int]]:
-        """What the child run of a seed must hold, by a reading of episodes.csv of its own."""
+        """The metric points of a seed's child run, read from episodes.csv independently of the tracker."""
         names = {
             "training_return": "train/return",
             "test_return": "test/return",
@@ -137,34 +143,28 @@ def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-DVC_YAML = """\
-stages:
-  train:
-    cmd: mkdir -p results/train && cp -r prepared/${agent.lr_actor}/train/. results/train
-    params: [seeds, environment, agent]
-    outs: [results/train/seeds]
-    metrics: [results/train/episodes.csv: {cache: false}, results/train/metrics.json: {cache: false}]
-  evaluate:
-    cmd: mkdir -p results/evaluate && cp -r prepared/${agent.lr_actor}/evaluate/. results/evaluate
-    deps: [results/train/seeds]
-    params: [evaluate]
-    outs: [results/evaluate/policy, results/evaluate/episodes.csv: {cache: false}]
-    metrics: [results/evaluate/seeds.csv: {cache: false}, results/evaluate/metrics.json: {cache: false}]
-  animate:
-    cmd: mkdir -p results/animate && cp -r prepared/${agent.lr_actor}/animate/. results/animate
-    deps: [results/evaluate/metrics.json]
-    outs:
-      - results/animate/training.mp4
-      - results/animate/training.gif
-      - results/animate/rollout.mp4
-      - results/animate/poster.png
-      - results/animate/learning_curves.png
-"""
+DEPENDENCIES = {TRAIN: [], EVALUATE: ["results/train/seeds"], ANIMATE: ["results/evaluate/metrics.json"]}
+PARAMETERS = {TRAIN: ["seeds", "environment", "agent"], EVALUATE: ["evaluate"], ANIMATE: ["animate"]}
+PIPELINE = {
+    "stages": {
+        stage.name: {
+            "cmd": f"mkdir -p {stage.folder} && cp -r prepared/${{agent.lr_actor}}/{stage.name}/. {stage.folder}",
+            "deps": DEPENDENCIES[stage],
+            "params": PARAMETERS[stage],
+            "outs": [
+                *(f"{stage.folder}/{name}" for name in stage.outputs),
+                *({f"{stage.folder}/{name}": {"cache": False}} for name in stage.tables),
+            ],
+        }
+        for stage in STAGES.values()
+    }
+}
+"""Contents of the dvc.yaml of a `Repository`."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A git and DVC project whose stages copy prepared results, by the actor's step size."""
+    """A git and DVC project whose stages copy results prepared for the actor's step size."""
 
     folder: Path
 
@@ -173,7 +173,7 @@ class Repository:
         return self.folder / "results"
 
     def prepare(self, lr_actor: float, **metrics: Any) -> None:
-        """Prepares what the stages write for a step size."""
+        """Prepares the results of a step size."""
         laboratory = Laboratory(self.folder / "prepared", n_episodes=3)
         laboratory.train()
         (laboratory.results / "train/seeds/1/best/config.json").write_text(json.dumps({"lr_actor": lr_actor}))
@@ -196,7 +196,7 @@ class Repository:
         return self.run("git", "rev-parse", "HEAD")
 
     def run(self, *command: str) -> str:
-        """Runs a command in the project; returns what it prints."""
+        """Runs a command in the project; returns its output."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         done = subprocess.run(
@@ -207,7 +207,7 @@ class Repository:
 
 
 class Store:
-    """What a test looks up in an MLflow store."""
+    """Read access to an MLflow store."""
 
     def __init__(self, file: Path) -> None:
         from mlflow import MlflowClient
@@ -220,7 +220,7 @@ class Store:
         return list(self.client.search_runs([found.experiment_id])) if found else []
 
     def parents(self) -> list[Any]:
-        """The runs of results, the newest first."""
+        """The runs of results, newest first."""
         return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
 
     def children(self, parent: Any) -> dict[int, Any]:
@@ -228,7 +228,7 @@ class Store:
         return {int(run.data.tags["seed"]): run for run in of_parent}
 
     def points(self, run: Any) -> list[tuple[str, float, int]]:
-        """All metric points of a run, so that one recorded twice shows."""
+        """All metric points of a run, including any recorded twice."""
         run_id = run.info.run_id
         histories = [self.client.get_metric_history(run_id, name) for name in run.data.metrics]
         return [(point.key, point.value, point.step) for history in histories for point in history]

@@ -3,7 +3,8 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.compare import main
-from pipeline.provenance.revisions import Revision, RevisionError
+from pipeline.errors import RevisionError
+from pipeline.provenance.revision import Revision
 from tests.pipeline.reports.made import opened
 
 CLOSE = [95.0, 97, 98, 94, 96]

@@ -1,6 +1,5 @@
 import json
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,27 +14,17 @@ from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.files import DamagedFileError
 from ddpg.history import load_episodes
 from pipeline import results
-from pipeline.evaluate import evaluate, median_seed, seeds_table, selection_score, summarize
-from pipeline.results import MissingResultError
+from pipeline.errors import MissingResultError
+from pipeline.evaluate import evaluate
 from tests.pipeline.small import params
+from tests.pipeline.test_scores import TRAINING
 
 OBSERVATIONS = BoxScaler(np.float32([-1.2, -0.07]), np.float32([0.6, 0.07]))
-TRAINING = pd.DataFrame(
-    {
-        "seed": np.repeat([2, 3], 3),
-        "episode": [1, 2, 3] * 2,
-        "environment_steps": [100, 200, 300] * 2,
-        "validation_return": [np.nan, 95, 97, np.nan, 20, 30],
-        "test_return": [1, 91, 99, 92, 93, 94],
-        "training_return": [1.0] * 6,
-        "reached_goal": [True, True, False] * 2,
-    }
-)
 
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """A project with policies of two seeds that the train stage might have written."""
+    """A project with policies of two seeds as the train stage writes them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.tracking.record", lambda *arguments: recorded.append(arguments[0]))
     recorded = []
@@ -50,7 +39,7 @@ def trained(tmp_path, monkeypatch):
     return recorded
 
 
-def test_writes_tables_metrics_and_the_median_seeds_policy_twice_the_same(trained):
+def test_writes_the_same_tables_metrics_and_policy_of_the_median_seed_twice(trained):
     evaluate(params())
     assert trained == ["evaluate"]
     episodes = pd.read_csv(results.EVALUATE / "episodes.csv")
@@ -72,7 +61,7 @@ def test_writes_tables_metrics_and_the_median_seeds_policy_twice_the_same(traine
     assert {path: path.read_bytes() for path in results.EVALUATE.rglob("*") if path.is_file()} == kept
 
 
-def test_all_policies_start_from_the_same_states_which_the_seed_chooses(trained):
+def test_the_seed_determines_the_start_states(trained):
     def starts(**changes):
         evaluate(params(evaluate=changes))
         return [episode.observations[0].tolist() for episode in load_episodes(results.EVALUATE / "trajectories.npz")]
@@ -81,66 +70,11 @@ def test_all_policies_start_from_the_same_states_which_the_seed_chooses(trained)
     assert starts(seed=1) != starts()
 
 
-def test_says_which_stage_is_missing(tmp_path, monkeypatch):
+def test_a_missing_stage_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingResultError, match="expected from the train stage, found nothing"):
         evaluate(params())
     assert not results.EVALUATE.exists()
-
-
-class Evaluated:
-    """A policy with one episode that says no more than its return."""
-
-    def __init__(self, seed, name, score):
-        self.seed, self.name, self.score = seed, name, score
-        self.episodes = [SimpleNamespace(score=score, actions=np.full((3, 1), 0.5))]
-        self.policy = SimpleNamespace(actions=BoxScaler([-1], [1]))
-
-
-def test_the_seeds_table_says_when_and_why_not():
-    scores = [(2, "best", 97.0), (2, "final", 12.0), (3, "best", 30.0), (3, "final", 25.0)]
-    evaluated = [Evaluated(*each) for each in scores]
-    table = seeds_table(evaluated, TRAINING, threshold=90.0)
-    assert table["episodes_to_solve"].tolist()[0] == 2
-    assert table["environment_steps_to_solve"].tolist()[0] == 200
-    assert np.isnan(table["episodes_to_solve"].tolist()[1])
-    assert table["best_diagnosis"].tolist() == ["solved", "not solved"]
-    assert table["final_diagnosis"].tolist() == ["collapse after solving", "not solved"]
-    assert list(seeds_table(evaluated, TRAINING, threshold=None)) == ["seed", "best_return", "final_return"]
-
-
-def test_without_validation_the_test_return_says_when():
-    assert selection_score(TRAINING).tolist()[1] == 95
-    unvalidated = TRAINING.assign(validation_return=np.nan)
-    assert selection_score(unvalidated).tolist() == unvalidated["test_return"].tolist()
-
-
-@pytest.mark.parametrize(
-    ("returns", "expected"), [([3, 1, 2], 30), ([4, 1, 2, 3], 30), ([5], 10), ([1, 1, 1], 20)], ids=str
-)
-def test_median_seed(returns, expected):
-    seeds = pd.DataFrame({"seed": range(10, 10 * len(returns) + 1, 10), "best_return": returns})
-    assert median_seed(seeds) == expected
-
-
-def test_metrics_respect_seeds_that_never_solved():
-    seeds = pd.DataFrame(
-        {
-            "seed": [1, 2, 3],
-            "best_return": [95.0, 91.0, 20.0],
-            "final_return": [95.0, 50.0, 20.0],
-            "episodes_to_solve": [10, 30, np.nan],
-            "environment_steps_to_solve": [np.nan, 500, np.nan],
-        }
-    )
-    metrics = summarize(params(), seeds, 90.0)
-    assert metrics["best"]["solved_share"] == pytest.approx(2 / 3)
-    assert metrics["final"]["solved_share"] == pytest.approx(1 / 3)
-    assert metrics["best"]["return_worst_seed"] == 20
-    assert metrics["episodes_to_solve_median"] == 30
-    assert metrics["environment_steps_to_solve_median"] is None
-    assert metrics["best"]["return_iqm_low"] <= metrics["best"]["return_iqm"] <= metrics["best"]["return_iqm_high"]
-    assert "solved_share" not in summarize(params(), seeds, None)["best"]
 
 
 @pytest.mark.slow
@@ -157,7 +91,7 @@ def test_metrics_respect_seeds_that_never_solved():
         ("seeds/3/final/actor.weights.h5", None, "expected the weights of the configured actor"),
     ],
 )
-def test_a_damaged_file_is_refused_by_name_and_the_old_results_stay(trained, file, content, expected):
+def test_a_damaged_file_is_reported_and_the_old_results_stay(trained, file, content, expected):
     evaluate(params())
     kept = {path: path.read_bytes() for path in results.EVALUATE.rglob("*") if path.is_file()}
     path = results.TRAIN / file
@@ -167,6 +101,6 @@ def test_a_damaged_file_is_refused_by_name_and_the_old_results_stay(trained, fil
     assert {path: path.read_bytes() for path in results.EVALUATE.rglob("*") if path.is_file()} == kept
 
 
-def test_policies_of_another_environment_are_refused_by_name(trained):
+def test_policies_of_another_environment_are_reported(trained):
     with pytest.raises(UnsuitableEnvironmentError, match=r"^results/train/seeds/2/best: expected an environment whose"):
         evaluate(params(environment={"id": "Pendulum-v1"}))

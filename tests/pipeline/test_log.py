@@ -9,7 +9,8 @@ import time
 import pytest
 
 from pipeline.log import main
-from pipeline.provenance.revisions import resolve, results_of
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revisions import resolve
 from pipeline.tracking import record_missing
 from pipeline.tracking import store as store_module
 

@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.params import ParamsError, load
+from pipeline.errors import ParamsError
+from pipeline.params import load
 from tests.pipeline.small import DEFAULTS, ROOT, write_params
 
 
-def refused(folder, **changes):
+def problems(folder, **changes):
     write_params(folder, **changes)
     with pytest.raises(ParamsError) as error:
         load(folder / "params.yaml")
     return str(error.value).splitlines()
 
 
-def test_the_projects_own_file_is_accepted_and_read_whole():
+def test_the_projects_own_file_is_valid_and_read_completely():
     params = load(ROOT / "params.yaml")
     assert params.model_dump(mode="json") == DEFAULTS
 
@@ -68,12 +69,12 @@ def test_the_projects_own_file_is_accepted_and_read_whole():
         ({"train": {"grid": {}}}, "train.grid.n_cells: expected a whole number of at least 2, found nothing"),
     ],
 )
-def test_says_where_what_was_expected_and_what_received(tmp_path, changes, expected):
-    assert f"params.yaml: {expected}" in refused(tmp_path, **changes)
+def test_an_invalid_value_is_reported_with_its_path_and_what_was_expected(tmp_path, changes, expected):
+    assert f"params.yaml: {expected}" in problems(tmp_path, **changes)
 
 
-def test_all_reasons_are_listed_at_once(tmp_path):
-    lines = refused(tmp_path, agent={"tau_actor": 2, "lr_critic": -1, "foo": 1}, evaluate={"seed": "x"})
+def test_all_problems_are_listed(tmp_path):
+    lines = problems(tmp_path, agent={"tau_actor": 2, "lr_critic": -1, "foo": 1}, evaluate={"seed": "x"})
     assert len(lines) == 4
 
 
@@ -92,13 +93,13 @@ def test_a_missing_key_has_no_default(tmp_path):
         ("CartPole-v1", "'CartPole-v1' does not suit DDPG: action space: expected a Box"),
     ],
 )
-def test_refuses_an_unknown_or_unsuitable_environment(tmp_path, identifier, reason):
-    (line,) = refused(tmp_path, environment={"id": identifier})
+def test_an_unknown_or_unsuitable_environment_is_reported(tmp_path, identifier, reason):
+    (line,) = problems(tmp_path, environment={"id": identifier})
     assert reason in line
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "seeds: [", "seeds: 1\nseeds: 2", "\x00"])
-def test_refuses_what_is_no_mapping(tmp_path, text):
+def test_a_file_must_hold_a_mapping(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError, match=r"params\.yaml: expected"):
         load(tmp_path / "params.yaml")
@@ -113,7 +114,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["train", "evaluate", "animate"])
-def test_a_stage_refuses_with_status_2_and_no_traceback_before_any_work(tmp_path, stage):
+def test_a_stage_with_invalid_parameters_ends_with_status_2_before_any_work(tmp_path, stage):
     write_params(tmp_path, agent={"tau_actor": "abc"})
     done = subprocess.run(
         [sys.executable, "-m", f"pipeline.{stage}"], cwd=tmp_path, capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""Any params.yaml is refused by a message that names the place, or is complete: never a traceback, nothing written."""
+"""Any params.yaml is either valid or reported by a message that names the place: never a traceback or a new file."""
 
 import copy
 import io
@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline.params import Params, ParamsError, load
+from pipeline.errors import ParamsError
+from pipeline.params import Params, load
 from tests.pipeline.small import DEFAULTS
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ fuzz = settings(
     suppress_health_check=[HealthCheck.too_slow],
     database=None,
 )
-# An environment's own arguments are its affair, and registering ids may import any module.
+# Not an environment's arguments, which only it can check, nor ids, which may import any module.
 PLACES = [(section, name) for section, values in DEFAULTS.items() if isinstance(values, dict) for name in values] + [
     ("train", "grid", name) for name in DEFAULTS["train"]["grid"]
 ]
@@ -52,7 +53,7 @@ values = st.recursive(
 
 
 def read(content):
-    """What `load` makes of a file; it may leave nothing behind."""
+    """What `load` returns or reports; it must leave no file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "params.yaml")
         file.write_bytes(content)
@@ -77,7 +78,7 @@ def section_of(document, place):
 
 
 def assert_names_the_place(outcome, place):
-    """A message has a line that begins with the place, or with one it is part of; what is accepted is valid again."""
+    """A message has a line that begins with the place or one around it; parameters are valid when loaded again."""
     note(str(outcome))
     if isinstance(outcome, Params):
         assert Params.model_validate(outcome.model_dump(mode="json")) == outcome
@@ -97,13 +98,13 @@ def test_any_value_in_any_place(place, value):
 
 @fuzz
 @given(st.sampled_from(["seeds", *DEFAULTS]), values)
-def test_any_value_in_place_of_a_section(section, value):
+def test_any_value_instead_of_a_section(section, value):
     assert_names_the_place(read(dumped(copy.deepcopy(DEFAULTS) | {section: value})), (section,))
 
 
 @fuzz
 @given(st.sampled_from(PLACES))
-def test_a_key_that_is_gone_is_named(place):
+def test_a_missing_key_is_reported(place):
     document = copy.deepcopy(DEFAULTS)
     del section_of(document, place)[place[-1]]
     outcome = read(dumped(document))
@@ -114,7 +115,7 @@ def test_a_key_that_is_gone_is_named(place):
 @given(
     st.sampled_from([(), ("agent",), ("train",), ("train", "grid"), ("animate",)]), values, st.text("abc_", min_size=1)
 )
-def test_a_key_too_many_is_named(section, value, name):
+def test_an_unknown_key_is_reported(section, value, name):
     document = copy.deepcopy(DEFAULTS)
     place = (*section, name)
     section_of(document, place)[name] = value
@@ -123,13 +124,13 @@ def test_a_key_too_many_is_named(section, value, name):
 
 @fuzz
 @given(values)
-def test_a_document_of_anything(document):
+def test_any_document(document):
     assert str(read(dumped(document))).startswith("params.yaml: ")
 
 
 @fuzz
 @given(st.binary(max_size=60))
-def test_bytes_of_anything(content):
+def test_any_bytes(content):
     assert str(read(content)).startswith("params.yaml: ")
 
 
@@ -155,11 +156,11 @@ def test_a_damaged_file(position, inserted, dropped):
         b"? {a: 1}\n: 2\n",
     ],
 )
-def test_what_yaml_can_be(content):
+def test_unusual_yaml(content):
     assert str(read(content)).startswith("params.yaml: ")
 
 
-def test_a_folder_in_its_place(tmp_path):
+def test_a_folder_instead_of_the_file(tmp_path):
     (tmp_path / "params.yaml").mkdir()
     with pytest.raises(ParamsError, match=r"params\.yaml: expected a file that can be read, received Is a directory"):
         load(tmp_path / "params.yaml")

@@ -13,7 +13,7 @@ except ValueError as error:
 """
 
 
-def test_drops_what_is_written_and_lets_exceptions_pass(request):
+def test_output_is_discarded_and_exceptions_propagate(request):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=request.config.rootpath, capture_output=True, text=True, check=True
     )

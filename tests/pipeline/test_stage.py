@@ -6,8 +6,7 @@ import pytest
 
 from ddpg.finite import NotFiniteError
 from pipeline import stage
-from pipeline.results import MissingResultError
-from pipeline.stage import StageError
+from pipeline.errors import MissingResultError, StageError
 from tests.pipeline.small import write_params
 
 
@@ -39,6 +38,10 @@ def fail():
     raise StageError("train: seed 7 failed twice", "Traceback: elsewhere\n")
 
 
+def full_disk():
+    raise OSError(28, "No space left on device")
+
+
 def diverge():
     raise NotFiniteError("an evaluation episode: expected a finite action")
 
@@ -47,7 +50,7 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-def test_warns_where_numbers_depend_on_the_machine(project, monkeypatch, capsys):
+def test_warns_if_results_depend_on_the_machine(project, monkeypatch, capsys):
     monkeypatch.setattr(stage, "obstacles", lambda: ["this is Linux on aarch64"])
     assert status(lambda: None) == 0
     assert capsys.readouterr().err == ("warning: results may differ from another machine's: this is Linux on aarch64\n")
@@ -59,13 +62,15 @@ def test_statuses(project, capsys):
     assert "expected from the train stage" in capsys.readouterr().err
     assert status(fail) == 1
     assert capsys.readouterr().err == "Traceback: elsewhere\ntrain: seed 7 failed twice\n"
+    assert status(full_disk) == 1
+    assert capsys.readouterr().err == "train: [Errno 28] No space left on device\n"
     assert status(diverge) == 1
     assert capsys.readouterr().err == "train: an evaluation episode: expected a finite action\n"
     assert status(interrupt) == 130
     assert capsys.readouterr().err == "train: interrupted\n"
 
 
-def test_a_process_that_is_ended_cleans_up(project):
+def test_sigterm_cleans_up(project):
     cleaned = []
 
     def work():
@@ -79,7 +84,7 @@ def test_a_process_that_is_ended_cleans_up(project):
     assert cleaned
 
 
-def test_helps(project, monkeypatch, capsys):
+def test_help(project, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stage", "--help"])
     assert status(lambda: None) == 0
     assert "python -m pipeline.train" in capsys.readouterr().out

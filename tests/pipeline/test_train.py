@@ -8,8 +8,8 @@ import pytest
 from ddpg.algorithm.policy import Policy
 from ddpg.history import TrainingHistory
 from pipeline import results
+from pipeline.errors import StageError
 from pipeline.execution import workers
-from pipeline.stage import StageError
 from pipeline.train import _failure, in_order_of, summarize, train, train_seeds, warnings_about
 from tests.pipeline.execution.tasks import living
 from tests.pipeline.small import params

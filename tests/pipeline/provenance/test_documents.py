@@ -9,7 +9,7 @@ from tests.pipeline.laboratory import REPOSITORY
 from tests.pipeline.small import DEFAULTS
 
 OF_POLICIES = {"return_iqm": 1, "return_iqm_low": None, "return_iqm_high": 2.5, "return_worst_seed": -1.0}
-METRICS = {"median_seed": 2, "best": OF_POLICIES, "final": OF_POLICIES, "of another time": [1]}
+METRICS = {"median_seed": 2, "best": OF_POLICIES, "final": OF_POLICIES, "unknown": [1]}
 
 
 def test_the_projects_own_documents_are_read():
@@ -20,7 +20,7 @@ def test_the_projects_own_documents_are_read():
     assert metrics_in(metrics.read_bytes(), "metrics.json") == json.loads(metrics.read_text())
 
 
-def test_an_empty_lock_and_one_of_another_time_have_no_stages():
+def test_an_empty_lock_and_an_old_one_have_no_stages():
     assert lock_in("") == lock_in("# nothing\n") == {}
     assert lock_in("train: {cmd: 'true'}") == {"train": {"cmd": "true"}}
 
@@ -47,7 +47,7 @@ def test_an_empty_lock_and_one_of_another_time_have_no_stages():
         ("3", "expected a mapping, received 3"),
     ],
 )
-def test_what_is_no_mapping_of_plain_values_is_refused_in_one_line(text, expected):
+def test_what_is_no_mapping_of_plain_values_is_reported_in_one_line(text, expected):
     for read, name in ((lock_in, "dvc.lock"), (params_in, "params.yaml")):
         with pytest.raises(DamagedFileError, match=rf"\A{re.escape(name)}: {re.escape(expected)}.*\Z"):
             read(text)
@@ -65,7 +65,7 @@ def test_what_is_no_mapping_of_plain_values_is_refused_in_one_line(text, expecte
         ("stages: {train: {params: {params.yaml: {environment: 1}}}}", "environment: expected"),
     ],
 )
-def test_a_lock_of_another_structure_is_refused(text, expected):
+def test_an_invalid_lock_is_reported(text, expected):
     with pytest.raises(DamagedFileError, match=rf"\Advc\.lock: {re.escape(expected)}"):
         lock_in(text)
 
@@ -83,16 +83,16 @@ def test_a_lock_of_another_structure_is_refused(text, expected):
         ("{seeds: [1], environment: {id: A}, animate: {fps: 0}}", "animate.fps: expected"),
     ],
 )
-def test_parameters_of_another_kind_are_refused(text, expected):
+def test_invalid_parameters_are_reported(text, expected):
     with pytest.raises(DamagedFileError, match=rf"\Aparams\.yaml: {re.escape(expected)}"):
         params_in(text)
 
 
-def test_parameters_need_no_section_that_old_revisions_lack():
+def test_parameters_of_old_revisions_may_lack_sections():
     assert params_in("{seeds: [1], environment: {id: A}}") == {"seeds": [1], "environment": {"id": "A"}}
 
 
-def test_metrics_are_read_and_those_of_another_shape_refused():
+def test_metrics_are_read_and_invalid_ones_reported():
     assert metrics_in(json.dumps(METRICS), "m") == METRICS
     without = {name: value for name, value in METRICS.items() if name != "best"}
     for content, expected in (

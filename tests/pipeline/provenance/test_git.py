@@ -1,11 +1,20 @@
-"""Digests, git state and what else says where a result comes from."""
+"""What git knows of the project's code."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pipeline.provenance.git import GitState, dvc_context, git_state, project_root, without_credentials
+from pipeline.errors import GitError
+from pipeline.provenance.git import (
+    GitState,
+    dvc_context,
+    git_state,
+    origin_of,
+    project_root,
+    run_git,
+    without_credentials,
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -35,7 +44,7 @@ def test_git_state_of_changed_files(tmp_path: Path) -> None:
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
     assert git_state(tmp_path) == GitState(commit=git(tmp_path, "rev-parse", "HEAD"), branch="main")
-    # What a running pipeline rewrites is no change of the code.
+    # A running pipeline rewrites these; the code is unchanged.
     (tmp_path / "dvc.lock").write_text("new\n")
     (tmp_path / "results" / "metrics.json").unlink()
     assert not git_state(tmp_path).dirty
@@ -46,6 +55,22 @@ def test_git_state_of_changed_files(tmp_path: Path) -> None:
     assert "-old\n+new" in state.diff
     assert "# untracked: secret.env" in state.diff
     assert "content of" not in state.diff
+
+
+def test_a_repository_that_git_cannot_read_is_an_error_with_gits_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "-q")
+    assert run_git(tmp_path, "rev-parse", "--verify", "--quiet", "HEAD") is None
+    with monkeypatch.context() as patch:
+        patch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        with pytest.raises(GitError, match=r"^git: fatal: detected dubious ownership"):
+            git_state(tmp_path)
+        assert origin_of(tmp_path).git == GitState()
+        assert "warning: the result is recorded without its commit: git: fatal" in capsys.readouterr().err
+    (tmp_path / ".git" / "config").write_text("[broken")
+    with pytest.raises(GitError, match=r"^git: fatal: bad config"):
+        run_git(tmp_path, "rev-parse", "--verify", "--quiet", "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -65,14 +90,14 @@ def test_remotes_lose_their_credentials(address: str, expected: str | None) -> N
     assert without_credentials(address) == expected
 
 
-def test_the_project_is_dvcs_root_or_the_folder_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_project_is_dvcs_root_or_the_packages_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert project_root() == tmp_path
     monkeypatch.delenv("DVC_ROOT")
     assert (project_root() / "pipeline" / "stages.py").is_file()
 
 
-def test_the_dvc_context_holds_the_experiment_and_no_other_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dvc_context_holds_only_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
     monkeypatch.delenv("DVC_EXP_BASELINE_REV", raising=False)
     monkeypatch.setenv("DVC_SECRET", "x")
@@ -80,19 +105,14 @@ def test_the_dvc_context_holds_the_experiment_and_no_other_variable(monkeypatch:
 
 
 def test_a_diff_applies_to_its_commit(tmp_path: Path) -> None:
-    def git(*arguments: str) -> None:
-        subprocess.run(
-            ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", *arguments], cwd=tmp_path, check=True
-        )
-
-    git("init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     file = tmp_path / "code.py"
     file.write_text("first\n\nlast\n\n")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "x")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "x")
     file.write_text("changed\n\nlast\n\n")
     (tmp_path / "new.py").write_text("")
     (tmp_path / "git.diff").write_text(git_state(tmp_path).diff)
-    git("checkout", "--quiet", "code.py")
-    git("apply", "git.diff")
+    git(tmp_path, "checkout", "--quiet", "code.py")
+    git(tmp_path, "apply", "git.diff")
     assert file.read_text() == "changed\n\nlast\n\n"

@@ -12,11 +12,13 @@ from ddpg.visualizations.video import write_mp4
 from pipeline import results
 from pipeline.provenance.git import run_git
 from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import Revision, RevisionResults
+from pipeline.provenance.revision import Revision
 from tests.pipeline.small import DEFAULTS
 
 SEEDS = (1, 2, 3, 4, 5)
 N_EPISODES = 4
+OF_POLICIES = {"return_iqm": 1.0, "return_iqm_low": 0.0, "return_iqm_high": 2.0, "return_worst_seed": 0.0}
+METRICS = {"best": OF_POLICIES, "final": OF_POLICIES}
 
 
 def params(seeds=SEEDS, **changes):
@@ -51,19 +53,19 @@ def opened(folder, name, best, *, seeds=SEEDS, final=None, episodes_to_solve=Non
     ):
         (folder / "results" / stage).mkdir(parents=True, exist_ok=True)
         results.write_table(folder / f"results/{stage}/{file}.csv", rows)
-    results.write_json(folder / "results/evaluate/metrics.json", {"median_seed": seeds[len(seeds) // 2]})
+    results.write_json(folder / "results/evaluate/metrics.json", METRICS | {"median_seed": seeds[len(seeds) // 2]})
     kind = "workspace" if name == "workspace" else "commit"
-    return RevisionResults(Revision(name, commit, kind), folder, params(seeds, **changes), ("train", "evaluate"))
+    return Result(Revision(name, commit, kind), folder, params(seeds, **changes), ("train", "evaluate"))
 
 
 def result(folder, name, best, **options):
-    return Result.of(opened(folder / name, name, best, **options))
+    return opened(folder / name, name, best, **options)
 
 
 def pictured(folder, name, best, *, q=1.0, n_frames=3, **options):
     """A result with videos, and with its median seed's history, whose greatest Q is constant."""
     made = opened(folder / name, name, best, **options)
-    seed = results.median_seed(made.folder / "results/evaluate/metrics.json")
+    seed = made.median_seed
     history = TrainingHistory(("position", "velocity"), ("force",), np.array([-1.0]), np.array([1.0]), 90.0)
     history.grid = GridAxes(np.linspace(-1, 1, 3), np.linspace(-2, 2, 4), 0, 1, 0)
     plane = np.full((4, 3), q)
@@ -74,7 +76,7 @@ def pictured(folder, name, best, *, q=1.0, n_frames=3, **options):
     for film in ("training", "rollout"):
         frames = [np.full((72, 128, 3), 240 * i // n_frames, np.uint8) for i in range(n_frames)]
         write_mp4(frames, made.folder / f"results/animate/{film}.mp4", 10)
-    return Result.of(replace(made, stages=("train", "evaluate", "animate")))
+    return replace(made, stages=("train", "evaluate", "animate"))
 
 
 class Repository:

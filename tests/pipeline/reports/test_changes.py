@@ -1,4 +1,4 @@
-from pipeline.provenance.revisions import Revision
+from pipeline.provenance.revision import Revision
 from pipeline.reports.changes import Change, changed_values, changes_between, code_changes, versions
 from tests.pipeline.reports.made import result
 

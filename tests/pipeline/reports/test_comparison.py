@@ -5,10 +5,8 @@ import pytest
 
 from ddpg.evaluation.statistics import bootstrap, interquartile_mean
 from ddpg.seeding import Stream, generator
-from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import RevisionError
 from pipeline.reports.comparison import Comparison
-from tests.pipeline.reports.made import opened, result
+from tests.pipeline.reports.made import result
 from tests.pipeline.small import write_params
 
 CLOSE = [95.0, 97, 98, 94, 96]
@@ -135,10 +133,3 @@ def test_metrics_that_only_one_has_are_left_out(versus):
     again = Comparison(comparison.baseline, comparison.candidate)
     names = ["best_return", "environment_steps_to_solve", "episodes_to_solve"]
     assert [score.metric.name for score in again.scores] == names
-
-
-def test_results_that_were_not_evaluated_are_an_error(tmp_path):
-    revision = opened(tmp_path, "first", CLOSE)
-    trained = type(revision)(revision.revision, revision.folder, revision.params, ("train",))
-    with pytest.raises(RevisionError, match=r"first: expected the results of the stages train and evaluate, .* found"):
-        Result.of(trained)

@@ -3,8 +3,11 @@ import shutil
 
 import pytest
 
+from pipeline.errors import RevisionError
 from pipeline.provenance.result import Result
-from pipeline.provenance.revisions import Revision, RevisionError, resolve, results_of
+from pipeline.provenance.retrieval import results_of
+from pipeline.provenance.revision import Revision
+from pipeline.provenance.revisions import resolve
 from pipeline.reports.result_page import key_figures, page_of
 from tests.pipeline.small import write_params
 
