@@ -29,8 +29,8 @@ from pipeline.provenance.revisions import (
     resolve,
     text_of,
 )
+from pipeline.stages import flatten
 from pipeline.tracking import RecordedRun, TrackingError, recorded_runs
-from pipeline.tracking.contents import flatten
 
 _STORE_SECONDS = 10.0
 _WIDTH_OF_A_FILE = 120
@@ -120,7 +120,7 @@ def group_by_result(revisions: Sequence[Revision]) -> list[tuple[dict[str, str],
 
 def changed_params(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Parameters that differ, by their path, with the old and the new value; `None` where one is absent."""
-    before, after = flatten(old, "."), flatten(new, ".")
+    before, after = dict(flatten(old, ".")), dict(flatten(new, "."))
     names = [name for name in before | after if before.get(name) != after.get(name)]
     return {name: (before.get(name), after.get(name)) for name in names}
 

@@ -16,7 +16,7 @@ from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.revisions import Revision, RevisionError, RevisionResults, resolve, results_of
 from pipeline.reports import data_uri, render
 from pipeline.results import read_table
-from pipeline.tracking.contents import flatten
+from pipeline.stages import flatten
 
 CURVES = {
     "test_return": "Return of the test episode, without noise, after each training episode",
@@ -87,7 +87,7 @@ def page_of(results: RevisionResults) -> str:
         curves=list(curves(folder)),
         table=_rows(folder / "evaluate/seeds.csv") if metrics else [],
         films=list(films(folder)) if "animate" in results.stages else [],
-        params={section: flatten({section: values}, ".") for section, values in results.params.items()},
+        params={section: dict(flatten({section: values}, ".")) for section, values in results.params.items()},
         recipe=_recipe(results.revision),
     )
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.result import Result
 from pipeline.provenance.revisions import Revision, text_of
-from pipeline.tracking.contents import flatten
+from pipeline.stages import flatten
 
 _NO_CODE = ("results", "dvc.lock", "params.yaml", "requirements.lock")
 _STAT_WIDTH = 96
@@ -89,7 +89,7 @@ def _code() -> tuple[str, ...]:
 
 
 def _texts(params: dict[str, Any]) -> dict[str, str]:
-    return {name: "null" if value is None else str(value) for name, value in flatten(params, ".").items()}
+    return {name: "null" if value is None else str(value) for name, value in flatten(params, ".")}
 
 
 def _different(baseline: dict[str, str], candidate: dict[str, str]) -> list[Change]:

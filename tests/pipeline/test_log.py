@@ -12,7 +12,6 @@ from pipeline import log
 from pipeline.log import Entry, changed_params, main, mark_best
 from pipeline.provenance.revisions import WORKSPACE, Revision, resolve, results_of
 from pipeline.tracking import record_missing
-from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store
 
 pytestmark = pytest.mark.slow
@@ -81,7 +80,7 @@ def test_named_revisions_alone_are_listed(repository: Repository, capsys: pytest
 def test_a_result_has_its_run(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.recording.add_model", lambda *_: False)
     with results_of(Revision(WORKSPACE, None, "workspace")) as results:
         ((_, name), *_) = record_missing(results.params, repository.results, results.stages)
     of_newest, of_first = listed(capsys)
@@ -168,7 +167,7 @@ def test_the_best_is_that_of_all_lines_also_of_those_not_shown(
 def test_a_run_that_no_commit_holds_is_refused(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.recording.add_model", lambda *_: False)
     with results_of(resolve("workspace")) as results:
         record_missing(results.params, repository.results, results.stages)
     (parent,) = Store(repository.folder / "mlflow.db").parents()

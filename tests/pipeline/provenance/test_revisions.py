@@ -22,7 +22,6 @@ from pipeline.provenance.revisions import (
 )
 from pipeline.stages import STAGES
 from pipeline.tracking import record_missing
-from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store
 
 pytestmark = pytest.mark.slow
@@ -32,7 +31,7 @@ WORKSPACE = Revision("workspace", None, "workspace")
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.recording.add_model", lambda *_: False)
 
 
 def test_commits_have_many_names(repository: Repository) -> None:

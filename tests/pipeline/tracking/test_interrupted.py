@@ -9,8 +9,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.provenance.git import project_root
-from pipeline.tracking import LiveTraining, live, record, record_missing
-from pipeline.tracking import store as store_module
+from pipeline.tracking import LiveTraining, client, live, record, record_missing
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, wait_until
 from tests.pipeline.tracking.test_pictures import networks, pictured_episodes
@@ -124,7 +123,7 @@ def lose_the_tracker(
             for seed in laboratory.seeds:
                 tracker.log_episode(seed, next(laboratory.records(seed)))
             wait_until(lambda: sum("train/return" in run.data.metrics for run in store.runs()) == len(laboratory.seeds))
-            patch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+            patch.setattr(client.Experiment, "client", property(lambda _: 1 / 0))
             tracker.finish(laboratory.results)
 
 
@@ -224,16 +223,16 @@ def test_a_run_whose_making_was_not_answered_is_found(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_soon(monkeypatch)
-    create, lost = store_module.Store._create_run, []
+    create, lost = client.Experiment.create_run, []
 
-    def answer_too_late(self: store_module.Store, tags: Any, name: str | None, start_time: int | None) -> str:
+    def answer_too_late(self: client.Experiment, tags: Any, name: str | None, start_time: int | None) -> str:
         run = create(self, tags, name, start_time)
         if name not in lost:
             lost.append(name)
             raise TimeoutError
         return run
 
-    monkeypatch.setattr(store_module.Store, "_create_run", answer_too_late)
+    monkeypatch.setattr(client.Experiment, "create_run", answer_too_late)
     with LiveTraining(laboratory.params, KEY) as tracker:
         wait_until(lambda: len(lost) == 1 + len(laboratory.seeds))
         tracker.finish(laboratory.results)
@@ -245,15 +244,15 @@ def test_a_run_that_is_described_only_later_is_one(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_soon(monkeypatch)
-    add, failures = store_module.Store._add_params, []
+    add, failures = client.Experiment.add_params, []
 
-    def fail(self: store_module.Store, run: str, params: dict[str, str]) -> None:
+    def fail(self: client.Experiment, run: str, params: dict[str, str]) -> None:
         if len(failures) < 3:
             failures.append(run)
             raise TimeoutError
         add(self, run, params)
 
-    monkeypatch.setattr(store_module.Store, "_add_params", fail)
+    monkeypatch.setattr(client.Experiment, "add_params", fail)
     with LiveTraining(laboratory.params) as tracker:
         wait_until(lambda: len(failures) == 3)
         tracker.finish(laboratory.results)
@@ -264,15 +263,15 @@ def test_a_picture_that_was_not_answered_is_not_doubled(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_soon(monkeypatch)
-    add, lost = store_module.Store.add_picture, []
+    add, lost = client.Experiment.add_picture, []
 
-    def answer_too_late(self: store_module.Store, run: str, step: int, picture: Any) -> None:
+    def answer_too_late(self: client.Experiment, run: str, step: int, picture: Any) -> None:
         add(self, run, step, picture)
         if not lost:
             lost.append(step)
             raise TimeoutError
 
-    monkeypatch.setattr(store_module.Store, "add_picture", answer_too_late)
+    monkeypatch.setattr(client.Experiment, "add_picture", answer_too_late)
     with LiveTraining(laboratory.params | {"tracking": {"pictures_every_n_episodes": 2}}) as tracker:
         for episode in laboratory.records(1):
             tracker.log_episode(1, episode, networks(episode["episode"]))
@@ -286,10 +285,10 @@ def test_a_recording_from_files_that_was_cut_short_is_taken_up(
     with monkeypatch.context() as patch:
 
         def die(*_: Any) -> None:
-            patch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+            patch.setattr(client.Experiment, "client", property(lambda _: 1 / 0))
             raise OSError
 
-        patch.setattr(store_module.Store, "_add_missing_pictures", die)
+        patch.setattr(client.Experiment, "close", die)
         record("train", laboratory.params, laboratory.results)
     assert store.parents()[0].info.status == "RUNNING"
     record_all(laboratory)

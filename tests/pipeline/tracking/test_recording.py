@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.tracking import record, record_missing
-from pipeline.tracking import store as store_module
+from pipeline.tracking import client, record, record_missing, recording
+from pipeline.tracking.recording import Recorder
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live
 
@@ -91,7 +91,7 @@ def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
 ) -> None:
     record("train", laboratory.params, laboratory.results)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     (parent,) = store.parents()
     assert "digest.evaluate" not in parent.data.tags
@@ -108,7 +108,7 @@ def test_an_interrupted_recording_is_taken_up(
 ) -> None:
     record("train", laboratory.params, laboratory.results)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     assert "ZeroDivisionError" in capsys.readouterr().err
     record("evaluate", laboratory.params, laboratory.results)
@@ -124,7 +124,7 @@ def test_a_half_recorded_evaluation_does_not_leave_its_numbers_to_the_next(
 ) -> None:
     record("train", laboratory.params, laboratory.results)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     laboratory.evaluate(iqm=50.0)
     record("evaluate", laboratory.params, laboratory.results)
@@ -168,9 +168,9 @@ def test_an_interrupt_stays_one_where_the_tracker_is_gone_too(
     laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: Any) -> None:
-        monkeypatch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+        monkeypatch.setattr(client.Experiment, "client", property(lambda _: 1 / 0))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store_module.Store, "record_stage", interrupt)
+    monkeypatch.setattr(Recorder, "record_stage", interrupt)
     with pytest.raises(KeyboardInterrupt):
         record("train", laboratory.params, laboratory.results)
