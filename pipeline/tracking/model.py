@@ -57,8 +57,9 @@ def without_model(runs: Sequence[str]) -> set[str]:
 
 def _logged(experiment: Experiment, run: str) -> "LoggedModel | None":
     """The run's model, if it is there: somebody may have deleted its version only."""
-    condition = f"source_run_id = '{run}' AND status = 'READY'"
-    return next(iter(experiment.client.search_logged_models([experiment.id], condition)), None)
+    # MLflow's search cannot select by status: its database holds it as a number.
+    models = experiment.client.search_logged_models([experiment.id], f"source_run_id = '{run}'")
+    return next((model for model in models if model.status == "READY"), None)
 
 
 def _log(experiment: Experiment, run: str, policy: Path) -> "LoggedModel":

@@ -54,6 +54,36 @@ def test_only_what_is_missing_is_recorded(
     assert capsys.readouterr().out == f"workspace: evaluate recorded in run {parent.info.run_name}\n"
 
 
+def test_what_somebody_deleted_in_the_store_is_recorded_again(
+    workspace: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == 0
+    store.client.delete_run(store.parents()[0].info.run_id)
+    capsys.readouterr()
+    assert main([]) == 0
+    (parent,) = store.parents()
+    assert capsys.readouterr().out == f"workspace: train, evaluate, animate recorded in run {parent.info.run_name}\n"
+    assert sorted(store.children(parent)) == sorted(workspace.seeds)
+    store.client.delete_registered_model("ddpg-MountainCarContinuous-v0")
+    assert main([]) == 0
+    assert capsys.readouterr().out == f"workspace: model recorded in run {parent.info.run_name}\n"
+    store.client.delete_experiment(parent.info.experiment_id)
+    assert main([]) == 1
+    assert f"`mlflow experiments restore --experiment-id {parent.info.experiment_id}`" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_run_that_nothing_runs_for_is_closed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    (parent,) = store.parents()
+    for run in store.runs():
+        store.client.update_run(run.info.run_id, "RUNNING")
+    capsys.readouterr()
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith(f"run {parent.info.run_name}: closed")
+    assert {run.info.status for run in store.runs()} == {"KILLED"}
+
+
 def test_edited_parameters_do_not_become_those_of_the_results(workspace: Laboratory, store: Store) -> None:
     workspace.write_lock(**{"agent.lr_actor": 0.5, "seeds": [1, 2, 3]})
     assert main([]) == 0

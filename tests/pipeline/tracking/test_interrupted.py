@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.provenance.git import project_root
-from pipeline.tracking import LiveTraining, client, live, record, record_missing
+from pipeline.tracking import LiveTraining, client, live, matching, record, record_missing
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, wait_until
 from tests.pipeline.tracking.test_pictures import networks, pictured_episodes
@@ -82,6 +82,19 @@ def test_another_training_opens_runs_of_its_own(laboratory: Laboratory, store: S
     train_until(laboratory, laboratory.n_episodes, "another")
     train_until(laboratory, laboratory.n_episodes, None)
     assert len(store.parents()) == 3
+
+
+@pytest.mark.parametrize(("is_alive", "status"), [(False, "KILLED"), (True, "RUNNING")])
+def test_the_next_training_closes_the_runs_of_one_that_was_killed(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, is_alive: bool, status: str
+) -> None:
+    interrupt(laboratory, 4)
+    before = [run.info.run_id for run in store.runs()]
+    for run in before:
+        store.client.update_run(run, "RUNNING")
+    monkeypatch.setattr(matching, "is_training", lambda _: is_alive)
+    train_until(laboratory, laboratory.n_episodes, "another")
+    assert {store.client.get_run(run).info.status for run in before} == {status}
 
 
 def test_a_training_that_ended_is_not_taken_up(laboratory: Laboratory, store: Store) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,26 @@ from tests.pipeline.laboratory import REPOSITORY, Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live
 
 pytestmark = pytest.mark.slow
+
+
+def test_the_run_names_its_code_and_experiment(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@b.c"]
+    (laboratory.folder / "model.py").write_text("first\n")
+    (laboratory.folder / ".gitignore").write_text("mlflow.db\nresults\n")
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    (laboratory.folder / "model.py").write_text("second\n")
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    record("train", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.info.run_name == parent.data.tags["dvc.experiment"] == "puffy-daks"
+    assert parent.data.tags["git.branch"] == "main"
+    assert parent.data.tags["git.dirty"] == "true"
+    diff = Path(store.client.download_artifacts(parent.info.run_id, "git.diff")).read_text()
+    assert "+second" in diff
+    assert parent.data.tags["git.commit"][:10] in parent.data.tags["mlflow.note.content"]
 
 
 def test_curves_over_seeds_are_quartiles_by_episode(laboratory: Laboratory, store: Store) -> None:
