@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
-_PARAMS_OR_TAGS_PER_BATCH = 100
+_PARAMS_PER_BATCH = 100
 _PICTURES = "networks"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -123,15 +123,14 @@ class Experiment:
         """Add parameters; those that the run has must have the same value."""
         from mlflow.entities import Param
 
-        for batch in _batches([Param(*item) for item in params.items()], _PARAMS_OR_TAGS_PER_BATCH):
+        for batch in _batches([Param(*item) for item in params.items()], _PARAMS_PER_BATCH):
             self.client.log_batch(run, params=batch)
 
     def add_tags(self, run: str, tags: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
 
-        for batch in _batches([RunTag(*item) for item in tags.items()], _PARAMS_OR_TAGS_PER_BATCH):
-            self.client.log_batch(run, tags=batch)
+        self.client.log_batch(run, tags=[RunTag(*item) for item in tags.items()])
 
     def add_metrics(self, run: str, metrics: "Sequence[Metric]") -> None:
         """Add metric points; sent again with the same timestamp, a point is not doubled."""

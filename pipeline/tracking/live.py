@@ -4,6 +4,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from pipeline.provenance.git import origin_of
 from pipeline.tracking.client import Experiment, RunStatus, make_metrics, now
 from pipeline.tracking.contents import Point, episode_points
-from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
+from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, TrackingError, warn
 from pipeline.tracking.matching import UNLOCKED, close_abandoned, find_interrupted
 from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes
 from pipeline.tracking.recording import Recorder
@@ -191,7 +192,8 @@ class _Delivery:
         """Open or resume the runs, as far as they are not open yet."""
         recorder = self._recorder = self._recorder or Recorder(self._params, self.patience)
         if self._parent is None:
-            close_abandoned()
+            with suppress(TrackingError):  # what follows would say so
+                close_abandoned()
             self._resume(recorder.experiment)
         self._parent = self._parent or recorder.open_parent(origin_of(Path()), self._key, self._started)
         seeds = self._params["seeds"]

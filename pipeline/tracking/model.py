@@ -24,7 +24,7 @@ ALIAS = "newest"  # MLflow reserves "latest"
 
 
 def add_model(experiment: Experiment, run: str, policy: Path, params: Mapping[str, Any], is_current: bool) -> bool:
-    """Add the actor to a run and register it, unless that was done; say whether anything was missing.
+    """Add the actor to a run and register it, if either is missing; say whether it was.
 
     Args:
         experiment: The run's.
@@ -43,8 +43,10 @@ def add_model(experiment: Experiment, run: str, policy: Path, params: Mapping[st
 
 
 def without_model(runs: Sequence[str]) -> set[str]:
-    """Return those of the runs that no registered model is of; none, with a warning, if there is no registry."""
-    with costs_a_warning("which models are missing"):
+    """Return those of these runs without a registered model; none, with a warning, if the registry cannot be read."""
+    if not runs:
+        return set()
+    with costs_a_warning("missing models"):
         client, registered, page = connect(), set(), None
         while True:
             found = client.search_model_versions(max_results=PAGE, page_token=page)
@@ -56,7 +58,7 @@ def without_model(runs: Sequence[str]) -> set[str]:
 
 
 def _logged(experiment: Experiment, run: str) -> "LoggedModel | None":
-    """The run's model, if it is there: somebody may have deleted its version only."""
+    """The run's model, if there is one: somebody may have deleted only its registration."""
     # MLflow's search cannot select by status: its database holds it as a number.
     models = experiment.client.search_logged_models([experiment.id], f"source_run_id = '{run}'")
     return next((model for model in models if model.status == "READY"), None)

@@ -40,7 +40,7 @@ DELETED = object()
 
 @dataclass(frozen=True)
 class Project:
-    """A git project whose results can be damaged, and are mended afterwards."""
+    """A git project whose files can be damaged, and are restored afterwards."""
 
     folder: Path
 
@@ -315,7 +315,7 @@ def outcome(command, given, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_whole_files_are_read(command, project, tmp_path, capsys):
+def test_intact_files_are_read(command, project, tmp_path, capsys):
     arguments, _ = COMMANDS[command]
     for damaged in ("workspace", "HEAD"):
         given = [each.format(base="HEAD", damaged=damaged, out=tmp_path / damaged) for each in arguments]

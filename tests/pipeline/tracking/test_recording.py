@@ -124,7 +124,7 @@ def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
     assert newest.data.tags["stages"] == "train, evaluate"
 
 
-def test_an_interrupted_recording_is_taken_up(
+def test_an_interrupted_recording_is_resumed(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record("train", laboratory.params, laboratory.results)
@@ -140,7 +140,15 @@ def test_an_interrupted_recording_is_taken_up(
     assert parent.info.status == "FINISHED"
 
 
-def test_a_half_recorded_evaluation_does_not_leave_its_numbers_to_the_next(
+def test_a_recording_that_fails_leaves_no_run_open(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.Experiment, "add_missing_points", lambda *_: 1 / 0)
+    record("train", laboratory.params, laboratory.results)
+    assert [run.info.status for run in store.runs()] == ["FAILED"] * 4
+
+
+def test_an_interrupted_evaluation_leaves_no_numbers_in_the_next(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record("train", laboratory.params, laboratory.results)
