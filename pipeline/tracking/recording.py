@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +143,14 @@ class Recorder:
             or find_unfinished(self.experiment, self._params, results)
             or self.open_parent(origin, FROM_FILES)
         )
-        with self._closing_on_error(run):
+        try:
             for name in missing:
                 self.record_stage(run, name, results, timings if name == stage else {})
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # the first error says more
+                status: RunStatus = "FAILED" if isinstance(error, Exception) else "KILLED"
+                close_family(self.experiment.client, self.experiment.id, run, status)
+            raise
         if (stage == "evaluate" or "evaluate" in missing) and self._add_model(run, results):
             missing = missing or ["model"]
         return run, tuple(missing)
@@ -209,13 +214,3 @@ class Recorder:
         with costs_a_warning("the model"):
             return add_model(self.experiment, run, results / "evaluate/policy", self._params, self._is_current)
         return False
-
-    @contextlib.contextmanager
-    def _closing_on_error(self, run: str) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            status: RunStatus = "FAILED" if isinstance(error, Exception) else "KILLED"
-            with contextlib.suppress(Exception):  # the first error says more
-                close_family(self.experiment.client, self.experiment.id, run, status)
-            raise
