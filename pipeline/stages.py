@@ -88,7 +88,7 @@ def up_to(stage: str) -> list[str]:
 def flatten(nested: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
     """Values of a nested mapping with their joined names: `("a.b", 1)` for `{"a": {"b": 1}}`."""
     for name, value in nested.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             for inner, leaf in flatten(value, separator):
                 yield f"{name}{separator}{inner}", leaf
         else:

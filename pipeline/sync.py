@@ -16,25 +16,34 @@ from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE, Revision
 from pipeline.provenance.revision_digests import all_digests, digests_by_commit, digests_of
 from pipeline.provenance.revisions import commits, experiments, parent_of, references, resolve
-from pipeline.tracking import RecordedRun, TrackingError, record_missing, recorded_runs, tag
-from pipeline.tracking.contents import flatten
+from pipeline.stages import EVALUATE, flatten
+from pipeline.tracking import (
+    RecordedRun,
+    TrackingError,
+    close_abandoned,
+    record_missing,
+    recorded_runs,
+    tag,
+    without_model,
+)
 from pipeline.tracking.faults import PATIENT_REQUEST_SECONDS
 
 _LONGEST_TAG = 8000  # MLflow's limit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the MLflow store complete for some revisions; says what was missing.
+    """Complete the MLflow store for some revisions; print what was missing.
 
     Returns:
-        0 when the store holds their results, 1 when some are nowhere or damaged or the store cannot be reached, 2 where
-        a name is none of a revision.
+        0 if the store holds their results; 1 if some are missing or damaged, or the store cannot be reached; 2 if a
+        name is not that of a revision.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.sync",
         description="Record in MLflow what it does not hold yet of the results of these revisions, from git and DVC's "
-        "cache or remote: after training without a tracker, with a new store, or with results that DVC brought from "
-        "elsewhere. The runs are tagged with the commits, branches and tags that hold their results. "
+        "cache or remote: after training without a tracker, with a new store, with results that DVC brought from "
+        "elsewhere, or after runs or models were deleted. The runs are tagged with the commits, branches and tags that "
+        "hold their results. Runs of trainings that were killed are closed. "
         "A second call finds nothing to do.",
         epilog="The store is MLFLOW_TRACKING_URI if set, else mlflow.db in the project's folder.",
     )
@@ -52,15 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (*USER_ERRORS, TrackingError) as error:
         return report("sync", error, 1)
     except KeyboardInterrupt:
-        return report("sync", "interrupted; a second call goes on", 130)
+        return report("sync", "interrupted; call it again to continue", 130)
 
 
 class _UnknownError(Exception):
-    """A name names no revision."""
+    """A name is not that of a revision."""
 
 
 def _chosen(names: Sequence[str], all_commits: bool, all_experiments: bool) -> list[Revision]:
-    """The revisions, the oldest first where they are many: the newest becomes the newest run."""
+    """The revisions, oldest first: the newest becomes the newest run."""
     try:
         chosen = [resolve(name) for name in names]
     except RevisionError as error:
@@ -82,7 +91,9 @@ def _sync(revisions: Sequence[Revision]) -> int:
         if digests:
             results.setdefault(tuple(digests.items()), revision)
     runs = recorded_runs()
-    missing = [revision for content, revision in results.items() if not _holders(runs, [dict(content)])]
+    modelless = without_model([run.id for run in runs if EVALUATE.name in run.digests])
+    complete = [run for run in runs if run.id not in modelless]
+    missing = [revision for content, revision in results.items() if not _holders(complete, [dict(content)])]
     recorded = failed = False
     for revision in tqdm(missing, unit="result", disable=None, dynamic_ncols=True):
         try:
@@ -91,10 +102,13 @@ def _sync(revisions: Sequence[Revision]) -> int:
             failed = True
             with tqdm.external_write_mode(sys.stderr):
                 report("sync", error, 1)
+    closed = close_abandoned()
+    for name in closed:
+        print(f"run {name}: closed, its training or recording was killed")
     if missing:
         runs = recorded_runs()
     tagged = _tag(_holders(runs, [dict(content) for content in results]))
-    if not (recorded or tagged or failed):
+    if not (recorded or closed or tagged or failed):
         print(f"nothing was missing: {_count(revisions, 'revision')}, {_count(results, 'result')}")
     return int(failed)
 
@@ -105,7 +119,7 @@ def _holders(runs: Sequence[RecordedRun], contents: Sequence[Mapping[str, str]])
 
 
 def _record(revision: Revision) -> bool:
-    """Records what is missing of a revision; says whether anything was."""
+    """Record what is missing of a revision; say whether anything was."""
     if revision.kind == WORKSPACE:
         load(project_root() / "params.yaml")
     with results_of(revision) as results:
@@ -122,12 +136,16 @@ def _record(revision: Revision) -> bool:
 
 
 def _as_stages_record(params: dict[str, Any]) -> Mapping[str, Any]:
-    """Numbers as the stages record them, where today's model takes the parameters: 1 may stand for 1.0."""
+    """The parameters as the stages record them, if today's model accepts them: params.yaml may say 1 for 1.0."""
     try:
         validated = Params.model_validate(params).model_dump(mode="json")
     except ValidationError:
         return params
-    return validated if flatten(validated, ".").keys() == flatten(params, ".").keys() else params
+    return validated if _names(validated) == _names(params) else params
+
+
+def _names(params: Mapping[str, Any]) -> set[str]:
+    return {name for name, _ in flatten(params, ".")}
 
 
 def _origin(revision: Revision) -> Origin | None:
@@ -148,7 +166,7 @@ def _origin(revision: Revision) -> Origin | None:
 
 
 def _tag(runs: Sequence[RecordedRun]) -> bool:
-    """Tags runs with the commits that hold their results, their branches and tags; says whether any was changed."""
+    """Tag runs with the commits that hold their results, their branches and tags; say whether any was changed."""
     of_commits = digests_by_commit([*commits(), *experiments()]) if runs else {}
     changed = False
     for run in runs:
@@ -165,7 +183,7 @@ def _tag(runs: Sequence[RecordedRun]) -> bool:
 
 
 def _joined(names: Sequence[str]) -> str:
-    """The names, the first of them where MLflow would take no more."""
+    """The names, or as many of the first as MLflow takes."""
     text = ", ".join(names)
     return text if len(text) <= _LONGEST_TAG else text[:_LONGEST_TAG].rpartition(", ")[0]
 

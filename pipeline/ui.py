@@ -11,7 +11,7 @@ from pipeline.tracking.view import VIEW
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Turns this process into the UI's server, until Ctrl-C; says where it is if the store has one of its own."""
+    """Turn this process into the UI's server, until Ctrl-C; print its address if the store has its own server."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.ui", description="Serve the MLflow UI on the project's store, on localhost."
     )
@@ -21,18 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if uri.startswith("http"):
         print(f"The store has its own server: {without_secrets(uri)}")
         return
-    # Without the query MLflow shows its pages for language models.
+    # Without the query, MLflow shows its pages for language models.
     page = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
     print(f"Open {page} (or choose an experiment). Ctrl-C ends the server.", flush=True)
-    # One worker, and no executor of jobs, which this UI never starts.
-    # The address is not on the command line, which everybody on the machine can read: it may hold a password.
+    # One worker, and no job executor: this UI starts no jobs.
+    # The store's address is not on the command line, which every user can read: it may hold a password.
     environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    # In this process's place: so a signal reaches the server, which ends its worker.
+    # Replaces this process, so that a signal reaches the server, which ends its worker.
     os.execve(sys.executable, command, environment)
 
 

@@ -1,16 +1,18 @@
-"""What a tracker that fails may cost: a bounded time and a clear message, which holds no credentials."""
+"""What a failing tracker may cost: a bounded time and a clear message without credentials."""
 
 import os
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import unquote
 
 from pipeline.tracking.location import tracking_uri
 
 REQUEST_SECONDS = 10
 PATIENT_REQUEST_SECONDS = 60
-"""Where nothing but the tracker is waited for."""
+"""For commands that wait for nothing but the tracker."""
 RECORD_SECONDS = 60.0
 _SECRETS = (
     "MLFLOW_TRACKING_PASSWORD",
@@ -20,7 +22,7 @@ _SECRETS = (
     "AZURE_STORAGE_ACCESS_KEY",
     "AZURE_STORAGE_CONNECTION_STRING",
 )
-"""Variables by which MLflow is given secrets of its server and of stores for artifacts; Google's names a file."""
+"""Variables that give MLflow the credentials of its server and artifact stores; Google's names a file."""
 
 
 class TrackingError(RuntimeError):
@@ -28,10 +30,9 @@ class TrackingError(RuntimeError):
 
 
 class Patience:
-    """How long the tracker may still take."""
+    """How long the tracker may still take; without a limit at first."""
 
     def __init__(self) -> None:
-        """Start without a limit."""
         self._deadline = float("inf")
 
     def end_in(self, seconds: float) -> None:
@@ -39,13 +40,31 @@ class Patience:
         self._deadline = time.monotonic() + seconds
 
     def check(self) -> None:
-        """Raise once the limit is over, so that no further request begins."""
+        """Raise `TimeoutError` once the limit is over, so that no further request begins."""
         if time.monotonic() > self._deadline:
             raise TimeoutError("the tracker is too slow, gave up")
 
 
+@contextmanager
+def as_tracking_errors() -> Iterator[None]:
+    """Raise whatever MLflow raises as a `TrackingError`."""
+    try:
+        yield
+    except Exception as error:
+        raise TrackingError(reason(error)) from None
+
+
+@contextmanager
+def costs_a_warning(what: str) -> Iterator[None]:
+    """Turn any error into a warning on stderr that names what MLflow lacks."""
+    try:
+        yield
+    except Exception as error:
+        warn(what, error)
+
+
 def warn(what: str, error: Exception) -> None:
-    """Say on stderr what MLflow did not record, why, and how it gets there."""
+    """Print on stderr what MLflow did not record, why, and how to add it."""
     print(
         f"warning: MLflow could not record {what}: {reason(error)}\n"
         "  The result does not depend on it. Once its files are complete, `python -m pipeline.sync` records "
@@ -56,11 +75,12 @@ def warn(what: str, error: Exception) -> None:
 
 def reason(error: Exception) -> str:
     """An error in one line, without the credentials that addresses may hold."""
-    return without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])[:400]
+    kind = "" if isinstance(error, TrackingError) else f"{type(error).__name__}: "
+    return without_secrets(f"{kind}{error}".splitlines()[0])[:400]
 
 
 def without_secrets(text: str) -> str:
-    """A text without credentials of the tracker and its artifacts, which its address or the environment may hold."""
+    """A text without the credentials in the tracker's address and in the environment."""
     address, query = tracking_uri().partition("://")[2].rpartition("@")[0], tracking_uri().partition("?")[2]
     password = unquote(address.partition(":")[2])
     for secret in filter(None, (query, address, password, *map(os.environ.get, _SECRETS))):

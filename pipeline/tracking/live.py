@@ -1,18 +1,23 @@
 """A training's episodes in MLflow while it runs."""
 
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pipeline.provenance.git import origin_of
+from pipeline.tracking.client import Experiment, RunStatus, make_metrics, now
 from pipeline.tracking.contents import Point, episode_points
-from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, warn
+from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, TrackingError, warn
+from pipeline.tracking.matching import UNLOCKED, close_abandoned, find_interrupted
 from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes
-from pipeline.tracking.store import UNLOCKED, RunStatus, Store, make_metrics, now
+from pipeline.tracking.recording import Recorder
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -30,34 +35,23 @@ class LiveTraining:
     Training never waits for it and never fails because of it. As a context manager it closes the runs as failed, or
     as killed, when training ends by an exception.
 
+    MLflow's own asynchronous logging (3.17.2) would not do: it drops a batch that fails, prints a line for each with
+    the server's address and password, and makes the process's end wait for all that is queued.
+
     Args:
         params: Contents of params.yaml.
-        key: Names the training: its runs are taken up if it was interrupted, and their points and pictures not doubled
+        key: Names the training: if it was interrupted, its runs are resumed, and no points or pictures are doubled
             when its episodes are logged again. Nobody else may train by this key meanwhile. `None`: a new one.
     """
 
     def __init__(self, params: Mapping[str, Any], key: str | None = None) -> None:
-        """Start the thread, which opens the runs."""
-        self._params = params
-        self._key = key or f"{UNLOCKED}{uuid.uuid4().hex}"
-        self._started = now()
-        self._results: Path | None = None
-        self._timings: Mapping[str, float] = {}
-        self._status: RunStatus = "FAILED"
-        self._queue: SimpleQueue[tuple[int, dict[str, Any], dict[int, TrainingHistory], int]] = SimpleQueue()
-        self._pending: dict[int, list[Metric]] = {}
-        self._pictures: dict[tuple[int, int], TrainingHistory] = {}
-        self._pictured: set[int] = set()
-        self._painter = Painter()
+        self._delivery = _Delivery(params, key or f"{UNLOCKED}{uuid.uuid4().hex}")
         self._every_n_episodes = pictures_every_n_episodes(params)
-        self._patience = Patience()
-        self._store: Store | None = None
-        self._parent: str | None = None
-        self._children: dict[int, str] = {}
-        self._held: dict[int, set[Point]] = {}
-        self._shown: dict[int, set[int]] = {}
+        self._pictured: set[int] = set()
+        self._queue: SimpleQueue[_Episode] = SimpleQueue()
+        self._started = time.monotonic()
+        self._close: Callable[[], None] = lambda: None
         self._reachable = True
-        self._unsure = False
         self._warned = False
         self._ended = Event()
         self._thread = Thread(target=self._work, name="mlflow", daemon=True)
@@ -82,12 +76,11 @@ class LiveTraining:
             record: The fields of an `EpisodeRecord`.
             networks: A history whose last snapshot shows them after the episode; drawn every nth episode.
         """
-        pictures: dict[int, TrainingHistory] = {}
+        steps = []
         if networks and networks.snapshots:
             steps = picture_steps(record["episode"], self._every_n_episodes, is_first=seed not in self._pictured)
-            pictures = dict.fromkeys(steps, networks)
             self._pictured.add(seed)
-        self._queue.put((seed, dict(record), pictures, now()))
+        self._queue.put(_Episode(seed, dict(record), networks, steps, now()))
 
     def finish(self, results: Path, timings: Mapping[str, float] | None = None) -> None:
         """Deliver what is missing, record the stage from its files and close the runs; waits a bounded time.
@@ -96,22 +89,19 @@ class LiveTraining:
             results: The folder of result files, in the project's folder.
             timings: Wall times and rates, which only MLflow keeps.
         """
-        self._results = results
-        self._timings = timings or {}
-        self._end("FINISHED")
+        self._end(lambda: self._delivery.finish(results, timings or {}))
 
     def fail(self, status: Literal["FAILED", "KILLED"] = "FAILED") -> None:
         """Close the runs of a training that did not end; waits a bounded time."""
-        self._end(status)
+        self._end(lambda: self._delivery.close(status))
 
-    def _end(self, status: RunStatus) -> None:
+    def _end(self, close: Callable[[], None]) -> None:
         if self._ended.is_set():
             return
-        self._status = status
-        trained = (now() - self._started) / 1000
-        seconds = min(RECORD_SECONDS, max(_LEAST_WAIT, _SHARE_OF_TRAINING * trained))
-        seconds = seconds if self._reachable else REQUEST_SECONDS
-        self._patience.end_in(seconds)
+        self._close = close
+        share = _SHARE_OF_TRAINING * (time.monotonic() - self._started)
+        seconds = min(RECORD_SECONDS, max(_LEAST_WAIT, share)) if self._reachable else REQUEST_SECONDS
+        self._delivery.patience.end_in(seconds)
         self._ended.set()
         self._thread.join(seconds + REQUEST_SECONDS * self._reachable)
         if self._thread.is_alive():
@@ -122,15 +112,18 @@ class LiveTraining:
         while not self._ended.wait(delay):
             self._attempt(self._deliver)
             delay = _BATCH_SECONDS if self._reachable else _RETRY_SECONDS
-        self._attempt(self._close)
+        self._attempt(self._deliver, self._close)
 
-    def _attempt(self, act: Callable[[], None]) -> None:
+    def _deliver(self) -> None:
+        self._delivery.send(_drain(self._queue))
+
+    def _attempt(self, *acts: Callable[[], None]) -> None:
         try:
-            act()
+            for act in acts:
+                act()
             self._reachable = True
         except Exception as error:
             self._reachable = False
-            self._unsure = True
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
@@ -138,58 +131,91 @@ class LiveTraining:
             self._warned = True
             warn("the training", error)
 
-    def _open(self) -> tuple[Store, str]:
-        self._store = self._store or Store(self._params, self._patience)
-        if self._parent is None and (interrupted := self._store.find_interrupted(self._key)):
-            self._take_up(self._store, interrupted)
-        self._parent = self._parent or self._store.open_parent(origin_of(Path()), self._started, self._key)
-        if len(self._children) < len(self._params["seeds"]):
-            # A request that was not answered in time may have made one all the same.
-            self._children |= self._store.children(self._parent)
-        for seed in self._params["seeds"]:
-            if seed not in self._children:
-                self._children[seed] = self._store.open_child(self._parent, seed, self._started)
-        return self._store, self._parent
 
-    def _take_up(self, store: Store, run: str) -> None:
-        for seed, child in store.children(run).items():
-            store.reopen(child)
-            self._held[seed], self._shown[seed] = store.points(child), store.pictured_steps(child)
-            self._children[seed] = child
-        store.reopen(run)
-        self._parent = run
+class _Episode(NamedTuple):
+    seed: int
+    record: dict[str, Any]
+    networks: "TrainingHistory | None"
+    picture_steps: list[int]
+    timestamp: int
 
-    def _deliver(self) -> None:
-        store, _ = self._open()
-        for seed, record, pictures, timestamp in _drain(self._queue):
+
+class _Delivery:
+    """The runs of a training, and what they do not hold yet. A call that fails can be repeated."""
+
+    def __init__(self, params: Mapping[str, Any], key: str) -> None:
+        self.patience = Patience()
+        self._params = params
+        self._key = key
+        self._started = now()
+        self._recorder: Recorder | None = None
+        self._parent: str | None = None
+        self._children: dict[int, str] = {}
+        self._held: dict[int, set[Point]] = {}
+        self._metrics: dict[int, list[Metric]] = defaultdict(list)
+        self._pictures: dict[tuple[int, int], TrainingHistory] = {}
+        self._painter = Painter()
+
+    def send(self, episodes: Iterable[_Episode]) -> None:
+        """Send episodes, and what an earlier call did not come to send; opens the runs."""
+        experiment = self._open()[0].experiment
+        for seed, record, networks, steps, timestamp in episodes:
             points = [point for point in episode_points(record) if point not in self._held.get(seed, ())]
-            self._pending.setdefault(seed, []).extend(make_metrics(points, timestamp))
-            shown = self._shown.get(seed, ())
-            self._pictures |= {(seed, step): networks for step, networks in pictures.items() if step not in shown}
-        for seed in list(self._pending):
-            # MLflow's key of a point holds its timestamp: a batch that is sent again is not doubled.
-            store.add_metrics(self._children[seed], self._pending[seed])
-            del self._pending[seed]
-        if self._unsure:
-            # A picture that was sent may have arrived, though no answer came.
-            arrived = {seed: store.pictured_steps(self._children[seed]) for seed, _ in self._pictures}
-            self._pictures = {key: value for key, value in self._pictures.items() if key[1] not in arrived[key[0]]}
-            self._unsure = False
-        for seed, step in list(self._pictures):
-            networks = self._pictures[seed, step]
-            store.add_picture(self._children[seed], step, self._painter.draw(networks, networks.snapshots[-1]))
+            self._metrics[seed] += make_metrics(points, timestamp)
+            self._pictures |= {(seed, step): networks for step in steps if networks}
+        for seed in list(self._metrics):
+            experiment.add_metrics(self._children[seed], self._metrics[seed])
+            del self._metrics[seed]
+        # An interrupted training sent some before; and one that was not answered may have arrived all the same.
+        present = {
+            seed: experiment.pictured_steps(self._children[seed]) for seed in {seed for seed, _ in self._pictures}
+        }
+        for (seed, step), networks in list(self._pictures.items()):
+            if step not in present[seed]:
+                picture = self._painter.draw(networks, networks.snapshots[-1])
+                experiment.add_picture(self._children[seed], step, picture)
             del self._pictures[seed, step]
 
-    def _close(self) -> None:
-        self._deliver()
-        store, parent = self._open()
-        if self._results:
-            store.record_stage(parent, "train", self._results, self._timings)
+    def finish(self, results: Path, timings: Mapping[str, float]) -> None:
+        """Record the train stage from its files and close the runs."""
+        recorder, parent = self._open()
+        recorder.record_stage(parent, "train", results, timings)
+        self.close("FINISHED")
+
+    def close(self, status: RunStatus) -> None:
+        """Close the runs."""
+        recorder, parent = self._open()
         for run in (*self._children.values(), parent):
-            store.close(run, self._status)
+            recorder.experiment.close(run, status)
+
+    def _open(self) -> tuple[Recorder, str]:
+        """Open or resume the runs, as far as they are not open yet."""
+        recorder = self._recorder = self._recorder or Recorder(self._params, self.patience)
+        if self._parent is None:
+            with suppress(TrackingError):  # what follows would say so
+                close_abandoned()
+            self._resume(recorder.experiment)
+        self._parent = self._parent or recorder.open_parent(origin_of(Path()), self._key, self._started)
+        seeds = self._params["seeds"]
+        if len(self._children) < len(seeds):
+            # A request that was not answered in time may have opened one all the same.
+            self._children |= recorder.experiment.children(self._parent)
+        for seed in seeds:
+            if seed not in self._children:
+                self._children[seed] = recorder.open_child(self._parent, seed, self._started)
+        return recorder, self._parent
+
+    def _resume(self, experiment: Experiment) -> None:
+        parent = find_interrupted(experiment, self._params, self._key)
+        if parent:
+            children = experiment.children(parent)
+            for run in (*children.values(), parent):
+                experiment.client.update_run(run, "RUNNING")
+            self._held = {seed: experiment.points(child) for seed, child in children.items()}
+            self._children, self._parent = children, parent
 
 
-def _drain(queue: SimpleQueue[Any]) -> Iterator[Any]:
+def _drain(queue: SimpleQueue[_Episode]) -> Iterator[_Episode]:
     while True:
         try:
             yield queue.get_nowait()

@@ -1,4 +1,4 @@
-"""Where the MLflow store is."""
+"""Where the MLflow store is, and who may use it at once."""
 
 import os
 import re
@@ -18,23 +18,18 @@ def tracking_uri() -> str:
 
 
 def guard_first_use(uri: str) -> AbstractContextManager[object]:
-    """Processes that create and migrate the same sqlite file at once would break each other."""
+    """A lock for opening a sqlite file: processes that create and migrate it at once would break each other."""
     file = _sqlite_file(uri)
-    if file is None:
-        return nullcontext()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{file}.lock", timeout=_FIRST_USE_SECONDS)
+    return nullcontext() if file is None else _lock(file, ".lock", _FIRST_USE_SECONDS)
 
 
 def one_recording_at_a_time(seconds: float = -1) -> AbstractContextManager[object]:
     """A lock for finding a result's run, or else recording it: two processes would each record their own.
 
     Args:
-        seconds: How long to wait for another process before `TimeoutError`; negative: for ever.
+        seconds: How long to wait for another process before `TimeoutError`; negative: without limit.
     """
-    file = _sqlite_file(tracking_uri()) or project_root() / "mlflow.db"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{file}.recording.lock", timeout=seconds)
+    return _lock(_sqlite_file(tracking_uri()) or project_root() / "mlflow.db", ".recording.lock", seconds)
 
 
 def nothing_there() -> bool:
@@ -49,6 +44,11 @@ def artifact_location(uri: str) -> str | None:
         return None
     file = _sqlite_file(uri)
     return ((file.parent if file else project_root()) / "mlartifacts").as_uri()
+
+
+def _lock(file: Path, suffix: str, seconds: float) -> FileLock:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{file}{suffix}", timeout=seconds)
 
 
 def _sqlite_file(uri: str) -> Path | None:

@@ -1,20 +1,35 @@
-"""A result's stages in MLflow, from their files."""
+"""A result's stages in MLflow, from their files: one run a result, found by digest, with one run a seed in it."""
 
 import contextlib
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.execution.checkpoints import is_training
-from pipeline.provenance.digests import stage_digest
-from pipeline.provenance.git import Origin, origin_of
-from pipeline.stages import up_to
-from pipeline.tracking.faults import RECORD_SECONDS, Patience, TrackingError, reason, warn
-from pipeline.tracking.location import one_recording_at_a_time
-from pipeline.tracking.store import Store, held
+from ruamel.yaml import YAML
 
-_FROM_FILES = "from files"
-"""In place of a training's key, so that the run of a recording that was cut short can be found."""
+from ddpg.files import DamagedFileError
+from ddpg.history import TrainingHistory
+from pipeline.provenance.digests import config_hash, stage_digest
+from pipeline.provenance.git import Origin, origin_of
+from pipeline.stages import STAGES, up_to
+from pipeline.tracking.client import Experiment, RunStatus, close_family
+from pipeline.tracking.contents import (
+    Point,
+    describe,
+    points_over_seeds,
+    seed_summaries,
+    stage_files,
+    stage_metrics,
+    stage_params,
+    summarize,
+    training_points,
+)
+from pipeline.tracking.faults import RECORD_SECONDS, Patience, as_tracking_errors, costs_a_warning
+from pipeline.tracking.location import one_recording_at_a_time
+from pipeline.tracking.matching import FROM_FILES, find, find_unfinished, held, key_tags, seeds_tag
+from pipeline.tracking.model import add_model
+from pipeline.tracking.pictures import Painter, pictured_snapshots, pictures_every_n_episodes
 
 
 def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mapping[str, float] | None = None) -> None:
@@ -26,19 +41,17 @@ def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mappin
         results: The folder of result files, in the project's folder.
         timings: Wall times and rates, which only MLflow keeps.
     """
-    try:
+    with costs_a_warning(f"the stage {stage}"):
         patience = Patience()
         patience.end_in(RECORD_SECONDS)
         with one_recording_at_a_time(RECORD_SECONDS):
-            _record(Store(params, patience), stage, results, origin_of(results.parent), timings or {})
-    except Exception as error:
-        warn(f"the stage {stage}", error)
+            Recorder(params, patience).record(stage, results, origin_of(results.parent), timings or {})
 
 
 def record_missing(
     params: Mapping[str, Any], results: Path, stages: Iterable[str], origin: Origin | None = None
 ) -> list[tuple[str, str]]:
-    """Record those of the stages that the store does not hold yet; several processes may do so at once.
+    """Record what the store lacks of these stages; several processes may do so at once.
 
     Args:
         params: The parameters that made the results.
@@ -47,44 +60,157 @@ def record_missing(
         origin: Where the results come from; `None`: from the code in the folder.
 
     Returns:
-        Each stage that was recorded, with the name of the run that now holds it.
+        Each stage that was recorded, and `model` for the registered model, with the name of the run that now holds it.
 
     Raises:
         TrackingError: The store could not be read or written.
     """
-    try:
-        with one_recording_at_a_time():
-            store = Store(params, Patience(), origin is None or origin.is_current)
-            return [
-                (done, store.name(run))
-                for stage in stages
-                for run, dones in [_record(store, stage, results, origin or origin_of(results.parent), {})]
-                for done in dones
-            ]
-    except Exception as error:
-        raise TrackingError(reason(error)) from None
+    with as_tracking_errors(), one_recording_at_a_time():
+        recorder = Recorder(params, Patience(), is_current=origin is None or origin.is_current)
+        return [
+            (done, recorder.name(run))
+            for stage in stages
+            for run, dones in [recorder.record(stage, results, origin or origin_of(results.parent), {})]
+            for done in dones
+        ]
 
 
-def _record(
-    store: Store, stage: str, results: Path, origin: Origin, timings: Mapping[str, float]
-) -> tuple[str, tuple[str, ...]]:
-    """Record a stage, and those before it that are missing, in the run of the same files, or in a new one.
+class Recorder:
+    """Writes results of these parameters into their environment's experiment.
 
-    Returns:
-        The run, and the stages that were recorded.
+    Args:
+        params: Contents of params.yaml.
+        patience: How long the store may take.
+        is_current: Whether the model that is recorded becomes the newest.
     """
-    digests = {name: stage_digest(name, results) for name in up_to(stage)}
-    run = store.find(digests)
-    missing = tuple(name for name in digests if run is None or name not in held(run))
-    if run is not None and not missing:
-        return run.info.run_id, ()
-    run_id = run.info.run_id if run else store.find_unfinished(results, is_alive=is_training)
-    run_id = run_id or store.open_parent(origin, key=_FROM_FILES)
-    try:
-        for name in missing:
-            store.record_stage(run_id, name, results, timings if name == stage else {})
-    except BaseException as error:
-        with contextlib.suppress(Exception):  # the first error says more
-            store.close(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
-        raise
-    return run_id, missing
+
+    def __init__(self, params: Mapping[str, Any], patience: Patience, *, is_current: bool = True) -> None:
+        self._params = params
+        self._is_current = is_current
+        self.experiment = Experiment(params["environment"]["id"], patience)
+
+    def name(self, run: str) -> str:
+        """Return a run's name."""
+        return str(self.experiment.client.get_run(run).info.run_name)
+
+    def open_parent(self, origin: Origin, key: str, start_time: int | None = None) -> str:
+        """Open the run of a result, with what is known before any stage is recorded.
+
+        Args:
+            origin: The code that made the result.
+            key: Names the training; see `find_interrupted`.
+            start_time: When training started; `None` for a result that is recorded from its files.
+        """
+        git = origin.git
+        tags = {
+            "config_hash": config_hash(self._params),
+            "seeds": seeds_tag(self._params),
+            "mlflow.source.name": "dvc repro",
+            "mlflow.source.type": "LOCAL",
+            **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
+            **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
+            **({"backfilled": "true"} if start_time is None else {}),
+            **key_tags(key),
+            **origin.experiment,
+        }
+        tags["mlflow.note.content"] = describe(self._params, tags, {})
+        run = self.experiment.create_run(tags, tags.get("dvc.experiment"), start_time)
+        if git.diff:
+            self.experiment.client.log_text(run, git.diff, "git.diff")
+        self.experiment.add_params(run, stage_params("train", self._params))
+        return run
+
+    def open_child(self, parent: str, seed: int, start_time: int | None = None) -> str:
+        """Open the run of one seed."""
+        tags = {"mlflow.parentRunId": parent, "seed": str(seed), "config_hash": config_hash(self._params)}
+        run = self.experiment.create_run(tags, f"seed {seed}", start_time)
+        self.experiment.add_params(run, {"seed": str(seed)})
+        return run
+
+    def record(
+        self, stage: str, results: Path, origin: Origin, timings: Mapping[str, float]
+    ) -> tuple[str, tuple[str, ...]]:
+        """Record a stage, and those before it that are missing, in the run of the same files, or in a new one.
+
+        Returns:
+            The run, and what was recorded.
+        """
+        digests = {name: stage_digest(name, results) for name in up_to(stage)}
+        found = find(self.experiment, self._params, digests)
+        missing = [name for name in digests if found is None or name not in held(found)]
+        run = (
+            (found.info.run_id if found else None)
+            or find_unfinished(self.experiment, self._params, results)
+            or self.open_parent(origin, FROM_FILES)
+        )
+        try:
+            for name in missing:
+                self.record_stage(run, name, results, timings if name == stage else {})
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # the first error says more
+                status: RunStatus = "FAILED" if isinstance(error, Exception) else "KILLED"
+                close_family(self.experiment.client, self.experiment.id, run, status)
+            raise
+        if (stage == "evaluate" or "evaluate" in missing) and self._add_model(run, results):
+            missing = missing or ["model"]
+        return run, tuple(missing)
+
+    def record_stage(self, run: str, stage: str, results: Path, timings: Mapping[str, float]) -> None:
+        """Record a stage from its files; its digest is set last, when everything else is there."""
+        self.experiment.add_params(run, stage_params(stage, self._params))
+        children = self.experiment.children(run)
+        overall = summarize(stage, stage_metrics(stage, results))
+        points = [*overall.points, *(Point(f"time/{name}", value) for name, value in timings.items())]
+        if stage == "train":
+            training = training_points(results)
+            children |= {seed: self.open_child(run, seed) for seed in training.keys() - children.keys()}
+            for seed, episodes in training.items():
+                self._record_seed(children[seed], episodes, results / f"train/seeds/{seed}/history.npz")
+            points += points_over_seeds(training)
+        self.experiment.add_missing_points(run, points)
+        self._add_seed_summaries(children, stage, results)
+        self._add_files(run, stage, results)
+        present = self.experiment.client.get_run(run).data.tags
+        if stage == "evaluate":
+            overall.tags["mlflow.note.content"] = describe(self._params, present, stage_metrics(stage, results), run)
+        self.experiment.add_tags(run, overall.tags)
+        self.experiment.close(run, "FINISHED")
+        recorded = [name for name in STAGES if name == stage or f"digest.{name}" in present]
+        digest = stage_digest(stage, results)
+        self.experiment.add_tags(run, {"stages": ", ".join(recorded), f"digest.{stage}": digest})
+
+    def _record_seed(self, run: str, episodes: Iterable[Point], history: Path) -> None:
+        self.experiment.add_missing_points(run, episodes)
+        if history.is_file():
+            self._add_missing_pictures(run, TrainingHistory.load(history))
+        self.experiment.close(run, "FINISHED")
+
+    def _add_missing_pictures(self, run: str, history: TrainingHistory) -> None:
+        painter, present = Painter(), self.experiment.pictured_steps(run)
+        for step, snapshot in pictured_snapshots(history, pictures_every_n_episodes(self._params)):
+            if step not in present:
+                self.experiment.add_picture(run, step, painter.draw(history, snapshot))
+
+    def _add_seed_summaries(self, children: Mapping[int, str], stage: str, results: Path) -> None:
+        summaries = seed_summaries(stage, results)
+        for seed in summaries.keys() - children.keys():
+            raise DamagedFileError(f"{results / 'train/episodes.csv'}: expected episodes of seed {seed}, found none")
+        for seed, summary in summaries.items():
+            self.experiment.add_missing_points(children[seed], summary.points)
+            self.experiment.add_tags(children[seed], summary.tags)
+
+    def _add_files(self, run: str, stage: str, results: Path) -> None:
+        client = self.experiment.client
+        stream = io.StringIO()
+        YAML(pure=True).dump(self._params, stream)
+        client.log_text(run, stream.getvalue(), "params.yaml")
+        if (results.parent / "dvc.yaml").is_file():
+            client.log_artifact(run, str(results.parent / "dvc.yaml"))
+        for file in stage_files(stage, results):
+            self.experiment.client.log_artifact(run, str(file), STAGES[stage].artifact_folder)
+
+    def _add_model(self, run: str, results: Path) -> bool:
+        """Add the model that the run lacks; say whether there is a new one."""
+        with costs_a_warning("the model"):
+            return add_model(self.experiment, run, results / "evaluate/policy", self._params, self._is_current)
+        return False

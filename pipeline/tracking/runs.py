@@ -1,23 +1,23 @@
 """What MLflow holds of results: which run holds which, and their files."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pipeline.stages import TRAIN
-from pipeline.tracking.contents import ARTIFACT_FOLDERS
-from pipeline.tracking.faults import TrackingError, reason, without_secrets
+from pipeline.stages import STAGES, TRAIN
+from pipeline.tracking.client import all_experiments, connect, search
+from pipeline.tracking.faults import as_tracking_errors, without_secrets
 from pipeline.tracking.location import guard_first_use, nothing_there, tracking_uri
-from pipeline.tracking.store import held, open_client
+from pipeline.tracking.matching import held
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_PAGE = 1000
+_SERVER = "http://127.0.0.1:5000"  # that of `make ui`
 
 
 @dataclass(frozen=True)
@@ -34,53 +34,48 @@ class RecordedRun:
 
 
 def recorded_runs() -> list[RecordedRun]:
-    """All runs that hold a result, the newest first; a store that is not there yet is not made.
+    """Return all runs that hold a result, newest first; a store that does not exist yet is not created.
 
     Raises:
         TrackingError: The store could not be read.
     """
     if nothing_there():
         return []
-    try:
+    with as_tracking_errors():
         with guard_first_use(tracking_uri()):
-            client = open_client()
-            experiments = [found.experiment_id for found in client.search_experiments(max_results=_PAGE)]
-        return [_recorded(run) for run in _search(client, experiments)]
-    except Exception as error:
-        raise TrackingError(reason(error)) from None
+            client = connect()
+            experiments = all_experiments(client)
+        return [_recorded(run) for run in search(client, experiments, f"tags.`digest.{TRAIN.name}` LIKE '%'")]
 
 
 def digests_of(run: str) -> dict[str, str]:
-    """By stage: the digest of what a run, or the run that a seed's run belongs to, recorded.
+    """Return, by stage, the digest of what a run, or the run that a seed's run belongs to, recorded.
 
     Raises:
         TrackingError: There is no such run, or the store could not be read.
     """
-    try:
-        return _recorded(_parent(open_client(), run)).digests if not nothing_there() else {}
-    except Exception as error:
-        raise TrackingError(reason(error)) from None
+    if nothing_there():
+        return {}
+    with as_tracking_errors():
+        return held(_parent(connect(), run))
 
 
 def tag(run: RecordedRun, tags: Mapping[str, str]) -> bool:
-    """Set tags of a run, where they differ; an empty text removes one. Says whether anything was changed.
+    """Set tags of a run where they differ, an empty text removes one; say whether anything was changed.
 
     Raises:
         TrackingError: The store could not be written.
     """
     changes = {name: value for name, value in tags.items() if run.tags.get(name, "") != value}
-    if not changes:
-        return False
-    try:
-        client = open_client()
-        for name, value in changes.items():
-            if value:
-                client.set_tag(run.id, name, value)
-            else:
-                client.delete_tag(run.id, name)
-    except Exception as error:
-        raise TrackingError(reason(error)) from None
-    return True
+    if changes:
+        with as_tracking_errors():
+            client = connect()
+            for name, value in changes.items():
+                if value:
+                    client.set_tag(run.id, name, value)
+                else:
+                    client.delete_tag(run.id, name)
+    return bool(changes)
 
 
 def download(run: str, place: Callable[[str], Path]) -> tuple[str, ...]:
@@ -88,7 +83,7 @@ def download(run: str, place: Callable[[str], Path]) -> tuple[str, ...]:
 
     Args:
         run: Its id.
-        place: Gives the file for a path in the project; refuses one that would leave it.
+        place: Gives the file for a path in the project; raises for one outside it.
 
     Returns:
         The stages that the run holds.
@@ -96,36 +91,18 @@ def download(run: str, place: Callable[[str], Path]) -> tuple[str, ...]:
     Raises:
         TrackingError: There is no such run, or the store could not be read.
     """
-    try:
-        client = open_client()
+    with as_tracking_errors():
+        client = connect()
         parent = _parent(client, run)
-        _download(client, parent.info.run_id, "params.yaml", place("params.yaml"))
-        digests = _recorded(parent).digests
-        for stage in digests:
-            folder = ARTIFACT_FOLDERS[stage]
+        _download(client, parent, "params.yaml", place("params.yaml"))
+        stages = tuple(held(parent))
+        for stage in stages:
+            folder = STAGES[stage].artifact_folder
             for item in client.list_artifacts(parent.info.run_id, folder):
-                name = PurePosixPath(item.path).relative_to(folder)
                 if not item.is_dir:
-                    _download(client, parent.info.run_id, item.path, place(f"results/{stage}/{name}"))
-        return tuple(digests)
-    except Exception as error:
-        raise TrackingError(reason(error)) from None
-
-
-def _search(client: "MlflowClient", experiments: list[str]) -> Iterator["Run"]:
-    page = None
-    while experiments:
-        found = client.search_runs(
-            experiments,
-            f"tags.`digest.{TRAIN.name}` LIKE '%'",
-            max_results=_PAGE,
-            order_by=["attributes.start_time DESC"],
-            page_token=page,
-        )
-        yield from found
-        page = found.token
-        if not page:
-            return
+                    name = PurePosixPath(item.path).relative_to(folder)
+                    _download(client, parent, item.path, place(f"results/{stage}/{name}"))
+        return stages
 
 
 def _parent(client: "MlflowClient", run: str) -> "Run":
@@ -135,21 +112,18 @@ def _parent(client: "MlflowClient", run: str) -> "Run":
 
 
 def _recorded(run: "Run") -> RecordedRun:
-    tags = run.data.tags
     uri = tracking_uri()
-    server = (
-        without_secrets(uri).rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
-    )  # that of `make ui`
+    server = without_secrets(uri).rstrip("/") if uri.startswith("http") else _SERVER
     return RecordedRun(
         id=run.info.run_id,
         name=run.info.run_name,
         digests=held(run),
-        tags=dict(tags),
+        tags=dict(run.data.tags),
         link=f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
     )
 
 
-def _download(client: "MlflowClient", run: str, artifact: str, target: Path) -> None:
+def _download(client: "MlflowClient", run: "Run", artifact: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
-        shutil.copyfile(client.download_artifacts(run, artifact, folder), target)
+        shutil.copyfile(client.download_artifacts(run.info.run_id, artifact, folder), target)

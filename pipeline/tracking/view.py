@@ -1,10 +1,18 @@
 """How MLflow's UI shows the results: a saved view of the experiment, with the score's columns and charts first.
 
-MLflow 3.17 keeps such a view, which its "Views" menu offers, in a tag of the experiment. The form is its own.
+MLflow keeps such a view, which its "Views" menu offers, in a tag of the experiment. The format is private; seen in
+MLflow 3.17.2.
 """
 
 import json
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
+
+from pipeline.tracking.faults import costs_a_warning
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 VIEW = "results"
 """Its key, for `viewStateShareKey=` in an address."""
@@ -17,11 +25,18 @@ _FIXED_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
 _COLUMN_WIDTH = 250  # pixels
 
 
+def offer_view(client: "MlflowClient", experiment: "Experiment") -> None:
+    """Give an experiment the view, unless it has one, which its user may have changed; a failure costs a warning."""
+    with costs_a_warning("the saved view"):
+        if VIEW_TAG not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, saved_view(int(time.time() * 1000)))
+
+
 def saved_view(created: int) -> str:
     """The value of the tag.
 
     Args:
-        created: When it was made, in milliseconds since 1970.
+        created: Time of creation, in milliseconds since 1970.
     """
     columns = [f"metrics.`{metric}`" for metric in SCORES]
     # MLflow's own sections, one for each prefix of the metrics' names, come after these.
@@ -51,6 +66,6 @@ def _curve(metric: str) -> dict[str, Any]:
         "yAxisKey": "metric",
         "scaleType": "linear",
         "xAxisKey": "step",
-        # Smoothed, as MLflow would by default, a return that is lost again looks like one that is kept.
+        # With MLflow's default smoothing, a return that is lost again looks like one that lasts.
         "lineSmoothness": 0,
     }

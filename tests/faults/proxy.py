@@ -1,4 +1,4 @@
-"""A server between a client and MLflow's that answers as it is told."""
+"""A proxy between a client and an MLflow server, with faults on demand."""
 
 import http.client
 import threading

@@ -9,10 +9,9 @@ import time
 import pytest
 
 from pipeline.tracking import LiveTraining, live, record_missing
-from pipeline.tracking import store as store_module
 from tests.faults.proxy import Proxy
 from tests.pipeline.laboratory import Store
-from tests.pipeline.tracking.steps import wait_until
+from tests.pipeline.tracking.steps import save_no_actor, wait_until
 from tests.pipeline.tracking.test_faults import server, starting_server  # noqa: F401 (fixtures)
 from tests.pipeline.tracking.test_interrupted import KEY, assert_one_complete_run
 
@@ -28,7 +27,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(live, "REQUEST_SECONDS", WAIT)
     monkeypatch.setattr(live, "_BATCH_SECONDS", 0.2)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.model.save_actor", save_no_actor)
 
 
 def train(laboratory, begin, *, at_the_start, arrived):

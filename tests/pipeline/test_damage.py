@@ -14,9 +14,9 @@ import pytest
 
 from ddpg.history import load_arrays, save_arrays
 from pipeline import results
-from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Laboratory, Repository
 from tests.pipeline.reports.made import pictured
+from tests.pipeline.tracking.steps import save_no_actor
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ DELETED = object()
 
 @dataclass(frozen=True)
 class Project:
-    """A git project whose results can be damaged, and are mended afterwards."""
+    """A git project whose files can be damaged, and are restored afterwards."""
 
     folder: Path
 
@@ -293,7 +293,7 @@ def project(tmp_path_factory, migrated_store):
         patch.setenv("DVC_ROOT", str(folder / "project"))
         patch.setenv("DVC_NO_ANALYTICS", "1")
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(migrated_store, folder / 'mlflow.db')}")
-        patch.setattr(store_module.Store, "_add_model", lambda *_: None)
+        patch.setattr("pipeline.tracking.model.save_actor", save_no_actor)
         project = Project(folder / "project")
         project.folder.mkdir()
         project.prepare()
@@ -315,7 +315,7 @@ def outcome(command, given, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_whole_files_are_read(command, project, tmp_path, capsys):
+def test_intact_files_are_read(command, project, tmp_path, capsys):
     arguments, _ = COMMANDS[command]
     for damaged in ("workspace", "HEAD"):
         given = [each.format(base="HEAD", damaged=damaged, out=tmp_path / damaged) for each in arguments]

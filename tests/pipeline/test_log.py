@@ -12,7 +12,6 @@ from pipeline.log import main
 from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revisions import resolve
 from pipeline.tracking import record_missing
-from pipeline.tracking import store as store_module
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +78,7 @@ def test_named_revisions_are_listed_without_others(repository, capsys):
 
 
 def test_a_result_has_its_run_unless_no_commit_holds_it(repository, monkeypatch, capsys):
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.recording.add_model", lambda *_: False)
     with results_of(resolve("workspace")) as results:
         ((_, name), *_) = record_missing(results.params, repository.results, results.stages)
     of_newest, of_first = listed(capsys)

@@ -9,15 +9,15 @@ import pytest
 from pipeline.provenance.revisions import experiments, resolve
 from pipeline.sync import main
 from pipeline.tracking import record
-from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Repository, Store
+from tests.pipeline.tracking.steps import save_no_actor
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.model.save_actor", save_no_actor)
 
 
 @pytest.fixture
@@ -52,6 +52,36 @@ def test_only_what_is_missing_is_recorded(
     shutil.rmtree(workspace.results / "animate")
     assert main([]) == 0
     assert capsys.readouterr().out == f"workspace: evaluate recorded in run {parent.info.run_name}\n"
+
+
+def test_what_somebody_deleted_in_the_store_is_recorded_again(
+    workspace: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == 0
+    store.client.delete_run(store.parents()[0].info.run_id)
+    capsys.readouterr()
+    assert main([]) == 0
+    (parent,) = store.parents()
+    assert capsys.readouterr().out == f"workspace: train, evaluate, animate recorded in run {parent.info.run_name}\n"
+    assert sorted(store.children(parent)) == sorted(workspace.seeds)
+    store.client.delete_registered_model("ddpg-MountainCarContinuous-v0")
+    assert main([]) == 0
+    assert capsys.readouterr().out == f"workspace: model recorded in run {parent.info.run_name}\n"
+    store.client.delete_experiment(parent.info.experiment_id)
+    assert main([]) == 1
+    assert f"`mlflow experiments restore --experiment-id {parent.info.experiment_id}`" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_run_that_nothing_runs_for_is_closed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    (parent,) = store.parents()
+    for run in store.runs():
+        store.client.update_run(run.info.run_id, "RUNNING")
+    capsys.readouterr()
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith(f"run {parent.info.run_name}: closed")
+    assert {run.info.status for run in store.runs()} == {"KILLED"}
 
 
 def test_edited_parameters_do_not_become_those_of_the_results(workspace: Laboratory, store: Store) -> None:
@@ -171,14 +201,14 @@ def test_parameters_of_long_ago_are_recorded_as_they_were(repository: Repository
     assert "agent.lr_critic" not in parent.data.params
 
 
-def test_a_backfilled_model_is_the_newest_only_where_its_results_are(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    current = []
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda store, *_: current.append(store._is_current))
-    assert main(["HEAD~1"]) == 0
-    assert main(["HEAD"]) == 0
-    assert current == [False, True]
+def test_a_backfilled_model_is_the_newest_only_where_its_results_are(repository: Repository, recorded: Store) -> None:
+    newest = []
+    for revision in ("HEAD", "HEAD~1"):
+        assert main([revision]) == 0
+        (model,) = recorded.client.search_registered_models()
+        newest.append(int(model.aliases["newest"]))
+    assert newest == [1, 1]
+    assert len(recorded.client.search_model_versions()) == 2
 
 
 def test_more_commits_than_a_tag_takes_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,8 +221,9 @@ def test_more_commits_than_a_tag_takes_are_cut(monkeypatch: pytest.MonkeyPatch) 
 
 def test_two_calls_at_once_record_each_result_once(repository: Repository, recorded: Store) -> None:
     program = (
-        "import sys; from pipeline import sync; from pipeline.tracking import store\n"
-        "store.Store._add_model = lambda *_: None\n"
+        "import sys; from pipeline import sync; from pipeline.tracking import model\n"
+        "from tests.pipeline.tracking.steps import save_no_actor\n"
+        "model.save_actor = save_no_actor\n"
         "sys.exit(sync.main(['--all-commits']))\n"
     )
     processes = [

@@ -5,13 +5,12 @@ import pytest
 from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE_REVISION
 from pipeline.tracking import record_missing
-from pipeline.tracking import store as store_module
 from tests.pipeline.laboratory import Repository, Store
 
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+    monkeypatch.setattr("pipeline.tracking.recording.add_model", lambda *_: False)
 
 
 def record(repository: Repository) -> Store:

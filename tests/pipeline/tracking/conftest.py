@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tracking import store as store_module
+from tests.pipeline.tracking.steps import save_no_actor
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def keras_policy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         model = request.getfixturevalue("keras_model")
         monkeypatch.setattr(ddpg.agent, "load_policy_model", lambda _: model)
     else:
-        monkeypatch.setattr(store_module.Store, "_add_model", lambda *_: None)
+        monkeypatch.setattr("pipeline.tracking.model.save_actor", save_no_actor)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import LiveTraining, TrackingError, live, record, record_missing
-from pipeline.tracking import store as store_module
+from pipeline.tracking import LiveTraining, TrackingError, client, live, record, record_missing
 from pipeline.tracking.faults import without_secrets
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live, wait_until
@@ -64,8 +63,8 @@ def test_a_tracker_that_takes_too_long_is_given_up(
 ) -> None:
     monkeypatch.setattr(live, "RECORD_SECONDS", 0.5)
     monkeypatch.setattr(live, "REQUEST_SECONDS", 0.5)
-    deliver = store_module.Store.add_metrics
-    monkeypatch.setattr(store_module.Store, "add_metrics", lambda *args: (time.sleep(0.4), deliver(*args)))
+    deliver = client.Experiment.add_metrics
+    monkeypatch.setattr(client.Experiment, "add_metrics", lambda *args: (time.sleep(0.4), deliver(*args)))
     with LiveTraining(laboratory.params) as tracker:
         start = time.monotonic()
         tracker.finish(laboratory.results)

@@ -9,8 +9,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.provenance.git import project_root
-from pipeline.tracking import LiveTraining, live, record, record_missing
-from pipeline.tracking import store as store_module
+from pipeline.tracking import LiveTraining, client, live, matching, record, record_missing
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, wait_until
 from tests.pipeline.tracking.test_pictures import networks, pictured_episodes
@@ -21,7 +20,7 @@ KEY = "0123456789abcdef"
 
 
 def train_until(laboratory: Laboratory, last: int, key: str | None = KEY) -> None:
-    """Logs the first episodes of each seed and is interrupted; or ends, after the last."""
+    """Log the first episodes of each seed, then be interrupted; or finish, after the last."""
     with LiveTraining(laboratory.params, key) as tracker:
         for seed in laboratory.seeds:
             for episode in laboratory.records(seed):
@@ -48,9 +47,7 @@ def assert_one_complete_run(laboratory: Laboratory, store: Store) -> Any:
 
 
 @pytest.mark.parametrize("status", ["KILLED", "RUNNING", "FAILED"])
-def test_a_training_that_goes_on_takes_up_its_runs_and_doubles_no_point(
-    laboratory: Laboratory, store: Store, status: str
-) -> None:
+def test_a_training_resumes_its_runs_and_doubles_no_point(laboratory: Laboratory, store: Store, status: str) -> None:
     interrupt(laboratory, 4)
     before = {run.info.run_id for run in store.runs()}
     for run in before:
@@ -60,13 +57,12 @@ def test_a_training_that_goes_on_takes_up_its_runs_and_doubles_no_point(
     assert {run.info.run_id for run in store.runs()} == before
 
 
-def test_it_is_running_meanwhile(laboratory: Laboratory, store: Store) -> None:
+def test_a_resumed_run_is_running(laboratory: Laboratory, store: Store) -> None:
     interrupt(laboratory, 2)
     with LiveTraining(laboratory.params, KEY) as tracker:
+        wait_until(lambda: {run.info.status for run in store.runs()} == {"RUNNING"})
         tracker.fail("KILLED")
     assert {run.info.status for run in store.runs()} == {"KILLED"}
-    parent, (first, *_) = store.parents()[0], store.runs()
-    assert parent.info.start_time <= first.info.start_time
 
 
 def test_pictures_are_not_doubled_either(laboratory: Laboratory, store: Store) -> None:
@@ -85,13 +81,26 @@ def test_another_training_opens_runs_of_its_own(laboratory: Laboratory, store: S
     assert len(store.parents()) == 3
 
 
-def test_a_training_that_ended_is_not_taken_up(laboratory: Laboratory, store: Store) -> None:
+@pytest.mark.parametrize(("is_alive", "status"), [(False, "KILLED"), (True, "RUNNING")])
+def test_the_next_training_closes_the_runs_of_one_that_was_killed(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, is_alive: bool, status: str
+) -> None:
+    interrupt(laboratory, 4)
+    before = [run.info.run_id for run in store.runs()]
+    for run in before:
+        store.client.update_run(run, "RUNNING")
+    monkeypatch.setattr(matching, "is_training", lambda _: is_alive)
+    train_until(laboratory, laboratory.n_episodes, "another")
+    assert {store.client.get_run(run).info.status for run in before} == {status}
+
+
+def test_a_training_that_ended_is_not_resumed(laboratory: Laboratory, store: Store) -> None:
     train_until(laboratory, laboratory.n_episodes)
     train_until(laboratory, laboratory.n_episodes)
     assert len(store.parents()) == 2
 
 
-def test_one_that_runs_on_another_machine_is_left_alone(
+def test_a_training_on_another_machine_is_left_alone(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupt(laboratory, 4)
@@ -102,7 +111,7 @@ def test_one_that_runs_on_another_machine_is_left_alone(
     assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
 
 
-def test_one_that_runs_in_another_clone_on_the_same_server_is_left_alone(
+def test_a_training_in_another_clone_on_the_same_server_is_left_alone(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.file}")
@@ -117,19 +126,19 @@ def test_one_that_runs_in_another_clone_on_the_same_server_is_left_alone(
 def lose_the_tracker(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, key: str | None = KEY
 ) -> None:
-    """It fails for good after the first episodes: the runs stay open."""
+    """Let the tracker fail for good after the first episodes: the runs stay open."""
     with monkeypatch.context() as patch:
         patch.setattr(live, "_BATCH_SECONDS", 0.05)
         with LiveTraining(laboratory.params, key) as tracker:
             for seed in laboratory.seeds:
                 tracker.log_episode(seed, next(laboratory.records(seed)))
             wait_until(lambda: sum("train/return" in run.data.metrics for run in store.runs()) == len(laboratory.seeds))
-            patch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+            patch.setattr(client.Experiment, "client", property(lambda _: 1 / 0))
             tracker.finish(laboratory.results)
 
 
 @pytest.mark.parametrize("by", ["the next stage", "sync"])
-def test_what_a_lost_tracker_missed_comes_into_the_same_run(
+def test_what_a_lost_tracker_missed_is_added_to_the_same_run(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     lose_the_tracker(laboratory, store, monkeypatch)
@@ -166,7 +175,7 @@ def test_a_run_with_other_parameters_is_not_this_results(
     assert len(store.parents()) == 2
 
 
-def test_a_training_that_is_alive_is_not_taken_for_a_lost_one(
+def test_a_training_that_is_alive_is_left_alone(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_tracker(laboratory, store, monkeypatch)
@@ -177,7 +186,7 @@ def test_a_training_that_is_alive_is_not_taken_for_a_lost_one(
     assert len(store.parents()) == 2
 
 
-def test_one_of_which_nobody_knows_whether_it_runs_is_not_taken_for_a_lost_one(
+def test_a_training_without_a_lock_may_be_alive(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_tracker(laboratory, store, monkeypatch, None)
@@ -191,7 +200,7 @@ def with_workers(laboratory: Laboratory, workers: int) -> dict[str, Any]:
     return params
 
 
-def test_it_may_go_on_with_other_workers(
+def test_it_may_resume_with_other_workers(
     laboratory: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interrupt(laboratory, 3)
@@ -201,13 +210,13 @@ def test_it_may_go_on_with_other_workers(
     assert_one_complete_run(laboratory, store)
 
 
-def test_one_with_other_seeds_is_another(laboratory: Laboratory, store: Store) -> None:
+def test_a_training_with_other_seeds_is_another(laboratory: Laboratory, store: Store) -> None:
     interrupt(laboratory, 3)
     interrupt(laboratory.with_seeds(1, 2), 3)
     assert len(store.parents()) == 2
 
 
-def test_a_lost_one_may_be_recorded_with_other_workers(
+def test_a_lost_training_may_be_recorded_with_other_workers(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_tracker(laboratory, store, monkeypatch)
@@ -220,20 +229,20 @@ def retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_BATCH_SECONDS", 0.05)
 
 
-def test_a_run_whose_making_was_not_answered_is_found(
+def test_a_run_whose_creation_was_not_answered_is_found(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_soon(monkeypatch)
-    create, lost = store_module.Store._create_run, []
+    create, lost = client.Experiment.create_run, []
 
-    def answer_too_late(self: store_module.Store, tags: Any, name: str | None, start_time: int | None) -> str:
+    def answer_too_late(self: client.Experiment, tags: Any, name: str | None, start_time: int | None) -> str:
         run = create(self, tags, name, start_time)
         if name not in lost:
             lost.append(name)
             raise TimeoutError
         return run
 
-    monkeypatch.setattr(store_module.Store, "_create_run", answer_too_late)
+    monkeypatch.setattr(client.Experiment, "create_run", answer_too_late)
     with LiveTraining(laboratory.params, KEY) as tracker:
         wait_until(lambda: len(lost) == 1 + len(laboratory.seeds))
         tracker.finish(laboratory.results)
@@ -241,19 +250,19 @@ def test_a_run_whose_making_was_not_answered_is_found(
     assert len(store.runs()) == 1 + len(laboratory.seeds)
 
 
-def test_a_run_that_is_described_only_later_is_one(
+def test_a_run_whose_parameters_fail_at_first_is_not_doubled(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_soon(monkeypatch)
-    add, failures = store_module.Store._add_params, []
+    add, failures = client.Experiment.add_params, []
 
-    def fail(self: store_module.Store, run: str, params: dict[str, str]) -> None:
+    def fail(self: client.Experiment, run: str, params: dict[str, str]) -> None:
         if len(failures) < 3:
             failures.append(run)
             raise TimeoutError
         add(self, run, params)
 
-    monkeypatch.setattr(store_module.Store, "_add_params", fail)
+    monkeypatch.setattr(client.Experiment, "add_params", fail)
     with LiveTraining(laboratory.params) as tracker:
         wait_until(lambda: len(failures) == 3)
         tracker.finish(laboratory.results)
@@ -264,15 +273,15 @@ def test_a_picture_that_was_not_answered_is_not_doubled(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_soon(monkeypatch)
-    add, lost = store_module.Store.add_picture, []
+    add, lost = client.Experiment.add_picture, []
 
-    def answer_too_late(self: store_module.Store, run: str, step: int, picture: Any) -> None:
+    def answer_too_late(self: client.Experiment, run: str, step: int, picture: Any) -> None:
         add(self, run, step, picture)
         if not lost:
             lost.append(step)
             raise TimeoutError
 
-    monkeypatch.setattr(store_module.Store, "add_picture", answer_too_late)
+    monkeypatch.setattr(client.Experiment, "add_picture", answer_too_late)
     with LiveTraining(laboratory.params | {"tracking": {"pictures_every_n_episodes": 2}}) as tracker:
         for episode in laboratory.records(1):
             tracker.log_episode(1, episode, networks(episode["episode"]))
@@ -280,16 +289,16 @@ def test_a_picture_that_was_not_answered_is_not_doubled(
     assert pictured_episodes(store)[1] == [0, 2, 4, 6]
 
 
-def test_a_recording_from_files_that_was_cut_short_is_taken_up(
+def test_an_interrupted_recording_from_files_is_resumed(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
 
         def die(*_: Any) -> None:
-            patch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+            patch.setattr(client.Experiment, "client", property(lambda _: 1 / 0))
             raise OSError
 
-        patch.setattr(store_module.Store, "_add_missing_pictures", die)
+        patch.setattr(client.Experiment, "close", die)
         record("train", laboratory.params, laboratory.results)
     assert store.parents()[0].info.status == "RUNNING"
     record_all(laboratory)

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tracking import LiveTraining, live
-from pipeline.tracking import store as store_module
+from pipeline.tracking import LiveTraining, client, live
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import train_live, wait_until
 
@@ -71,13 +70,13 @@ def test_requests_do_not_grow_with_the_episodes(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests: list[str] = []
-    add_metrics = store_module.Store.add_metrics
+    add_metrics = client.Experiment.add_metrics
 
-    def counted(self: store_module.Store, run: str, metrics: Sequence[Any]) -> None:
+    def counted(self: client.Experiment, run: str, metrics: Sequence[Any]) -> None:
         requests.append(run)
         add_metrics(self, run, metrics)
 
-    monkeypatch.setattr(store_module.Store, "add_metrics", counted)
+    monkeypatch.setattr(client.Experiment, "add_metrics", counted)
     train_live(laboratory)
     (parent,) = store.parents()
     for child in store.children(parent).values():

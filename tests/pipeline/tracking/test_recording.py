@@ -3,17 +3,38 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.tracking import record, record_missing
-from pipeline.tracking import store as store_module
+from pipeline.tracking import client, record, record_missing, recording
+from pipeline.tracking.recording import Recorder
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, train_live
 
 pytestmark = pytest.mark.slow
+
+
+def test_the_run_names_its_code_and_experiment(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@b.c"]
+    (laboratory.folder / "model.py").write_text("first\n")
+    (laboratory.folder / ".gitignore").write_text("mlflow.db\nresults\n")
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    (laboratory.folder / "model.py").write_text("second\n")
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    record("train", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.info.run_name == parent.data.tags["dvc.experiment"] == "puffy-daks"
+    assert parent.data.tags["git.branch"] == "main"
+    assert parent.data.tags["git.dirty"] == "true"
+    diff = Path(store.client.download_artifacts(parent.info.run_id, "git.diff")).read_text()
+    assert "+second" in diff
+    assert parent.data.tags["git.commit"][:10] in parent.data.tags["mlflow.note.content"]
 
 
 def test_curves_over_seeds_are_quartiles_by_episode(laboratory: Laboratory, store: Store) -> None:
@@ -91,7 +112,7 @@ def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
 ) -> None:
     record("train", laboratory.params, laboratory.results)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     (parent,) = store.parents()
     assert "digest.evaluate" not in parent.data.tags
@@ -103,12 +124,12 @@ def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
     assert newest.data.tags["stages"] == "train, evaluate"
 
 
-def test_an_interrupted_recording_is_taken_up(
+def test_an_interrupted_recording_is_resumed(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record("train", laboratory.params, laboratory.results)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     assert "ZeroDivisionError" in capsys.readouterr().err
     record("evaluate", laboratory.params, laboratory.results)
@@ -119,12 +140,20 @@ def test_an_interrupted_recording_is_taken_up(
     assert parent.info.status == "FINISHED"
 
 
-def test_a_half_recorded_evaluation_does_not_leave_its_numbers_to_the_next(
+def test_a_recording_that_fails_leaves_no_run_open(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.Experiment, "add_missing_points", lambda *_: 1 / 0)
+    record("train", laboratory.params, laboratory.results)
+    assert [run.info.status for run in store.runs()] == ["FAILED"] * 4
+
+
+def test_an_interrupted_evaluation_leaves_no_numbers_in_the_next(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record("train", laboratory.params, laboratory.results)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "seed_summaries", lambda *_: 1 / 0)
+        patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     laboratory.evaluate(iqm=50.0)
     record("evaluate", laboratory.params, laboratory.results)
@@ -168,9 +197,9 @@ def test_an_interrupt_stays_one_where_the_tracker_is_gone_too(
     laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: Any) -> None:
-        monkeypatch.setattr(store_module.Store, "client", property(lambda _: 1 / 0))
+        monkeypatch.setattr(client.Experiment, "client", property(lambda _: 1 / 0))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store_module.Store, "record_stage", interrupt)
+    monkeypatch.setattr(Recorder, "record_stage", interrupt)
     with pytest.raises(KeyboardInterrupt):
         record("train", laboratory.params, laboratory.results)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipeline.tracking import record
 from pipeline.tracking.view import CURVES, SCORES, VIEW_TAG, saved_view
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all
@@ -40,3 +41,12 @@ def test_an_experiment_that_was_made_without_it_gets_it(laboratory: Laboratory, 
     experiment = store.client.create_experiment(laboratory.params["environment"]["id"])
     record_all(laboratory)
     assert VIEW_TAG in store.client.get_experiment(experiment).tags
+
+
+def test_a_view_that_fails_costs_a_warning(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.tracking.view.saved_view", lambda _: 1 / 0)
+    record("train", laboratory.params, laboratory.results)
+    assert capsys.readouterr().err.count("warning: MLflow could not record the saved view: ZeroDivisionError") == 1
+    assert "digest.train" in store.parents()[0].data.tags

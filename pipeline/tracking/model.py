@@ -1,0 +1,125 @@
+"""The actor as a registered Keras model: an entry of the run, and a version in the registry.
+
+`mlflow.tensorflow.log_model` would put both into the process's default store and experiment, print to stderr, and send
+a request for each of the run's metrics, which nothing bounds. So the entries are made by hand, as MLflow 3.17.2 does.
+"""
+
+import contextlib
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.quiet import silent_stderr
+from pipeline.tracking.client import PAGE, Experiment, connect
+from pipeline.tracking.faults import costs_a_warning
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+
+ALIAS = "newest"  # MLflow reserves "latest"
+
+
+def add_model(experiment: Experiment, run: str, policy: Path, params: Mapping[str, Any], is_current: bool) -> bool:
+    """Add the actor to a run and register it, if either is missing; say whether it was.
+
+    Args:
+        experiment: The run's.
+        run: The run of an evaluated result.
+        policy: The folder of the policy.
+        params: Contents of params.yaml.
+        is_current: Whether the version becomes the newest.
+    """
+    environment = params["environment"]["id"]
+    name = f"ddpg-{re.sub('[/:]', '-', environment)}"
+    if experiment.client.search_model_versions(f"name = '{name}' and run_id = '{run}'"):
+        return False
+    model = _logged(experiment, run) or _log(experiment, run, policy)
+    _register(experiment, model, name, environment, is_current)
+    return True
+
+
+def without_model(runs: Sequence[str]) -> set[str]:
+    """Return those of these runs without a registered model; none, with a warning, if the registry cannot be read."""
+    if not runs:
+        return set()
+    with costs_a_warning("missing models"):
+        client, registered, page = connect(), set(), None
+        while True:
+            found = client.search_model_versions(max_results=PAGE, page_token=page)
+            registered |= {each.run_id for each in found}
+            page = found.token
+            if not page:
+                return set(runs) - registered
+    return set()
+
+
+def _logged(experiment: Experiment, run: str) -> "LoggedModel | None":
+    """The run's model, if there is one: somebody may have deleted only its registration."""
+    # MLflow's search cannot select by status: its database holds it as a number.
+    models = experiment.client.search_logged_models([experiment.id], f"source_run_id = '{run}'")
+    return next((model for model in models if model.status == "READY"), None)
+
+
+def _log(experiment: Experiment, run: str, policy: Path) -> "LoggedModel":
+    from mlflow.entities import LoggedModelOutput
+
+    model = experiment.client.create_logged_model(experiment.id, "actor", source_run_id=run, model_type="policy")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            save_actor(policy, Path(folder) / "model", model, run)
+            experiment.client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+        experiment.client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
+        return experiment.client.finalize_logged_model(model.model_id, "READY")
+    except BaseException:
+        with contextlib.suppress(Exception):  # the first error says more
+            experiment.client.finalize_logged_model(model.model_id, "FAILED")
+        raise
+
+
+def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> None:
+    """Write a policy as a Keras model in MLflow's format."""
+    with silent_stderr():
+        import mlflow.tensorflow
+        import numpy as np
+        from mlflow.models import Model, infer_signature
+
+        from ddpg.agent import load_policy_model
+
+    actor = load_policy_model(policy)
+    observation = np.zeros((1, *actor.input_shape[1:]), dtype=np.float32)
+    with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
+        mlflow.tensorflow.save_model(
+            actor,
+            folder,
+            mlflow_model=Model(artifact_path=model.artifact_location, run_id=run, model_id=model.model_id),
+            signature=infer_signature(observation, actor(observation).numpy()),
+            input_example=observation,
+            # MLflow would find them by loading the model in a new process, which takes seconds.
+            pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
+        )
+
+
+def _register(experiment: Experiment, model: "LoggedModel", name: str, environment: str, is_current: bool) -> None:
+    client, run = experiment.client, str(model.source_run_id)
+    found = client.search_registered_models(f"name = '{name}'")
+    if not found:
+        client.create_registered_model(name, description=_describe(environment))
+    note = client.get_run(run).data.tags["mlflow.note.content"].replace("**", "")
+    # A source of the form models:/ID would be looked up in the process's default store, not in this one.
+    created = client.create_model_version(
+        name, model.artifact_location, run, description=note, model_id=model.model_id, await_creation_for=0
+    )
+    if is_current or not any(ALIAS in registered.aliases for registered in found):
+        client.set_registered_model_alias(name, ALIAS, created.version)
+
+
+def _describe(environment: str) -> str:
+    return (
+        f"Actors that DDPG trained on **{environment}**: from observations (n, observation size) to actions "
+        "(n, action size), both in the environment's units. Each version is the best policy of a result's median "
+        f"seed; its description says how good it is. The alias `{ALIAS}` is that of the last `dvc repro`."
+    )
