@@ -32,13 +32,13 @@ ROOMS = {
 STAGES = ("train", "evaluate", "animate")
 # What a stage imports without any effect on what it writes.
 NO_DEPENDENCIES = {
-    "checkpoints",
     "digests",
     "files",
     "git",
     "params",
     "progress",
     "quiet",
+    "seed_store",
     "stage",
     "stages",
     "tracking",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.execution.checkpoints import is_training
+from pipeline.execution.seed_store import is_training
 from pipeline.provenance.digests import stage_digest
 from pipeline.provenance.git import Origin, origin_of
 from pipeline.stages import up_to

@@ -352,7 +352,7 @@ class Store:
 
 
 def _machine() -> str:
-    """This machine and the project's folder on it, where `pipeline.execution.checkpoints` knows which trainings run."""
+    """This machine and the project's folder on it, where `pipeline.execution.seed_store` knows which trainings run."""
     folder = hashlib.sha256(str(project_root().resolve()).encode()).hexdigest()[:8]
     return f"{platform.node()}:{folder}"
 
