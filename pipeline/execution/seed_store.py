@@ -62,16 +62,15 @@ def _stage_code() -> Iterator[Path]:
 
 
 def _environment_code(config: EnvironmentConfig) -> dict[str, Any]:
-    """Digest of the module that defines the environment, and the versions of the distributions it may belong to."""
+    """Digest of the module that defines the environment, and the version of the package it is in, if installed."""
     with make(config.id, config.kwargs) as env:
         module = type(env.unwrapped).__module__
     file = getattr(sys.modules[module], "__file__", None)
-    distributions = importlib.metadata.packages_distributions().get(module.partition(".")[0], [])
-    return {"module": file and content_digest(Path(file)), "versions": _versions(distributions)}
+    return {"module": file and content_digest(Path(file)), "version": _versions({module.partition(".")[0]})}
 
 
-def _versions(names: Iterable[str]) -> dict[str, str]:
-    return {name: found.version for name in names for found in importlib.metadata.distributions(name=name)}
+def _versions(distributions: Iterable[str]) -> dict[str, str]:
+    return {name: found.version for name in distributions for found in importlib.metadata.distributions(name=name)}
 
 
 def is_training(key: str) -> bool:
@@ -114,9 +113,9 @@ class SeedStore:
             lock = FileLock(self.folder / f"{seed}.lock", timeout=0)
             try:
                 self._path(seed).mkdir(parents=True, exist_ok=True)
+                os.utime(self._path(seed))
                 lock.acquire()
                 self._locks[seed] = lock
-                os.utime(self._path(seed))
             except Timeout:
                 problems.setdefault("in use by another process", []).append(str(seed))
             except OSError as error:

@@ -1,6 +1,8 @@
 """A pool of spawned processes, each with its own pipe: they share nothing that a killed process could leave locked.
 
-A process performs one task after another, so that slow imports happen once per process.
+A process performs one task after another, so that slow imports happen once per process. Of the libraries, loky fails
+every task when one process dies, and pebble retries in the same process; neither streams messages, keeps Ctrl-C from
+reaching a process that is starting, or ends processes with a parent that is killed.
 """
 
 import contextlib

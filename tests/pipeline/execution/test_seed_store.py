@@ -176,38 +176,24 @@ def test_without_a_writable_folder_nothing_is_stored(folder, tmp_path, capsys):
 
 
 def test_beyond_the_limit_the_least_recently_used_seeds_of_other_trainings_are_removed(folder, monkeypatch):
-    old, older, present = (params(seeds=[5, 6], agent={"lr_actor": rate}) for rate in (0.1, 0.2, 0.3))
-    for minutes, each in ((10, old), (20, older)):
-        with SeedStore(each) as seeds:
-            for seed in (5, 6):
-                add(seeds, seed, size=1000)
-                os.utime(seeds.directory(seed), (1e9 - 60 * minutes - seed,) * 2)
-    monkeypatch.setattr(seed_store, "MAX_BYTES", 4500)
-    with SeedStore(older) as in_use, SeedStore(present) as seeds:
-        add(seeds, 5, size=1500)
-        add(seeds, 6, size=1500)
-        seeds.__exit__(None, None, None)
-        assert [in_use.directory(seed).is_dir() for seed in (5, 6)] == [True, True]
-    assert not (folder / training_key(old)).exists()
-    # The present training's seeds stay even if they exceed the limit alone.
-    monkeypatch.setattr(seed_store, "MAX_BYTES", 100)
-    with SeedStore(present):
-        pass
-    assert [path.name for path in folder.iterdir()] == [training_key(present)]
-
-
-def test_used_seeds_are_the_newest(folder, monkeypatch):
-    first, second, third = (params(seeds=[5], agent={"lr_actor": rate}) for rate in (0.1, 0.2, 0.3))
-    for age, each in ((2, first), (1, second)):
+    used, first, second, present = (params(seeds=[5], agent={"lr_actor": rate}) for rate in (0.1, 0.2, 0.3, 0.4))
+    for age, each in ((3, used), (2, first), (1, second)):
         with SeedStore(each) as seeds:
             add(seeds, 5, size=1000)
             os.utime(seeds.directory(5), (1e9 - age,) * 2)
     with SeedStore(first):
+        pass  # which is now newer than the second
+    monkeypatch.setattr(seed_store, "MAX_BYTES", 4300)
+    with SeedStore(used):
+        os.utime(folder / training_key(used) / "5", (1e9, 1e9))
+        with SeedStore(present) as seeds:
+            add(seeds, 5, size=1500)
+    assert {path.name for path in folder.iterdir()} == {training_key(each) for each in (used, first, present)}
+    # The present training's seeds stay even if they alone exceed the limit.
+    monkeypatch.setattr(seed_store, "MAX_BYTES", 100)
+    with SeedStore(present):
         pass
-    monkeypatch.setattr(seed_store, "MAX_BYTES", 1500)
-    with SeedStore(third):
-        pass
-    assert {path.name for path in folder.iterdir()} == {training_key(first), training_key(third)}
+    assert [path.name for path in folder.iterdir()] == [training_key(present)]
 
 
 def test_a_key_from_an_mlflow_store_leads_nowhere_else(folder, tmp_path):
