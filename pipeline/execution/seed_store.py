@@ -55,10 +55,10 @@ def training_key(params: Params) -> str:
 
 def _stage_code() -> Iterator[Path]:
     dvc = YAML(typ="safe", pure=True).load(_CODE / "dvc.yaml")
-    for name in dvc["stages"]["train"]["deps"]:
-        path = _CODE / name
-        # Without compiled files, which appear and change when a module is imported.
-        yield from [path] if path.is_file() else path.rglob("*.py")
+    for path in (_CODE / name for name in dvc["stages"]["train"]["deps"]):
+        files = [path] if path.is_file() else path.rglob("*")
+        # Compiled files appear and change when a module is imported.
+        yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
 
 def _environment_code(config: EnvironmentConfig) -> dict[str, Any]:
