@@ -1,13 +1,15 @@
 """What does the pipeline cost around the work: running what changed, finding that nothing did, and tracking?
 
-In a temporary clone of the last commit with two seeds and few episodes: `dvc repro` from nothing, after an edit of an
-animate parameter, and with nothing to do, against `dvc status`, in turn; and the train stage with MLflow's store, with
-a server that cannot be reached, and without tracking, in turn, the store's first use apart.
+In a temporary clone of the last commit with two seeds and few episodes: `dvc repro` from nothing, with a seed more and
+without it again, after an edit of an animate parameter, and with nothing to do, against `dvc status`, in turn; and the
+train stage with MLflow's store, with a server that cannot be reached, and without tracking, in turn, the store's first
+use apart.
 """
 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,7 +74,9 @@ def run(project: Path, *command: str, environment: dict[str, str] | None = None)
 def measure(way: str) -> float:
     """Seconds of the train stage in the working directory."""
     from pipeline import params, train
+    from pipeline.execution import seed_store
 
+    shutil.rmtree(seed_store.FOLDER, ignore_errors=True)  # or there would be nothing to train
     if way == "off":
         train.LiveTraining = Untracked
     started = time.perf_counter()
@@ -112,6 +116,9 @@ def main() -> None:
         edit(project, "train", n_episodes=arguments.episodes)
         results: dict[str, Any] = {"n_episodes": arguments.episodes, "repro": {}}
         results["repro"]["from nothing"] = run(project, "dvc", "repro")
+        for name, seeds in (("with one more seed", [1, 2, 3]), ("with that seed removed", [1, 2])):
+            edit(project, "", seeds=seeds)
+            results["repro"][name] = run(project, "dvc", "repro")
         edit(project, "animate", fps=16)
         results["repro"]["after an edit of animate"] = run(project, "dvc", "repro")
         idle: dict[str, list[float]] = {"dvc repro": [], "dvc status": []}

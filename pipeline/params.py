@@ -37,8 +37,8 @@ class TrainConfig(TrainingConfig):
     workers: PositiveCount | None = None
     """Processes that train seeds in parallel; `None`: one per core."""
     checkpoint_every: Count = 10
-    """Episodes between checkpoints, from which an interrupted training goes on; 0: none. More where episodes are so
-    short that checkpoints would take more than 2 % of the time."""
+    """Episodes between checkpoints, from which an interrupted seed resumes; 0: none. More where episodes are so short
+    that checkpoints would take more than 2 % of the time. Finished seeds are always kept for reuse, in `.seeds/`."""
 
 
 class EvaluateConfig(Config):

@@ -1,10 +1,10 @@
-"""The train stage: an agent for each seed, side by side, into `results/train/`."""
+"""The train stage: train an agent for each seed, several at a time, and write `results/train/`."""
 
 import contextlib
 import re
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,38 @@ from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
 from pipeline import errors, results, stage
-from pipeline.execution import checkpoints, seed_training, workers
+from pipeline.execution import seed_store, seed_training, workers
 from pipeline.execution.progress import SeedProgress
 from pipeline.params import Params
 from pipeline.tracking import LiveTraining
 
+Episode = tuple[int, dict[str, Any], TrainingHistory]
+"""A seed, the fields of an `EpisodeRecord`, and the networks after the episode; see `seed_training.networks_after`."""
+
 
 def train(params: Params) -> None:
-    """Trains all seeds, writes the stage's results and records them."""
+    """Train the seeds that are not in the seed store, write the stage's results and record them."""
     started = time.perf_counter()
     results.recreate(results.TRAIN / "seeds")
     rows: list[dict[str, Any]] = []
-    key = checkpoints.training_key(params)
     with (
-        checkpoints.kept(key) if params.train.checkpoint_every else contextlib.nullcontext() as folder,
-        LiveTraining(params.model_dump(mode="json"), None if folder is None else key) as tracker,
+        seed_store.SeedStore(params) as store,
+        LiveTraining(params.model_dump(mode="json"), store.key) as tracker,
         SeedProgress(params.train.n_episodes) as progress,
-        contextlib.closing(train_seeds(params, folder)) as episodes_as_they_end,
     ):
-        for seed, record, networks in episodes_as_they_end:
+
+        def log(seed: int, record: dict[str, Any], networks: TrainingHistory) -> None:
             rows.append({"seed": seed, **record})
             tracker.log_episode(seed, record, networks)
-            progress.advance(seed, record)
+
+        for episode in reuse_seeds(params.seeds, store):
+            log(*episode)
+        reused = {row["seed"] for row in rows}
+        directories = {seed: store.directory(seed) for seed in params.seeds if seed not in reused}
+        with contextlib.closing(train_seeds(params, directories)) as episodes_as_they_end:
+            for seed, record, networks in episodes_as_they_end:
+                log(seed, record, networks)
+                progress.advance(seed, record)
         episodes = in_order_of(params.seeds, rows)
         results.write_table(results.TRAIN / "episodes.csv", episodes)
         results.write_json(results.TRAIN / "metrics.json", summarize(episodes))
@@ -47,43 +57,51 @@ def train(params: Params) -> None:
 
 
 def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """A row per seed and episode in the order of the parameters, whichever worker was faster."""
+    """Return a row per seed and episode, with the seeds in this order, whichever finished first."""
     return pd.DataFrame([row for seed in seeds for row in rows if row["seed"] == seed])
 
 
-def train_seeds(
-    params: Params, folder: Path | None = None
-) -> Generator[tuple[int, dict[str, Any], TrainingHistory], None, None]:
-    """Trains the seeds in worker processes; yields each episode once, as `seed_training.train_seed` sends it.
+def reuse_seeds(seeds: Sequence[int], store: seed_store.SeedStore) -> Iterator[Episode]:
+    """Copy the results of the seeds that the store holds; yields their episodes as `train_seeds` does."""
+    for seed in seeds:
+        folder = results.seed_folder(seed)
+        records = store.restore(seed, folder)
+        if records is None:
+            continue
+        _say(f"seed {seed}: already trained, reused")
+        history = TrainingHistory.load(folder / "history.npz")
+        for record in records:
+            yield seed, record, seed_training.networks_after(history, record["agent_steps"])
+
+
+def train_seeds(params: Params, directories: Mapping[int, Path | None]) -> Generator[Episode, None, None]:
+    """Train seeds in worker processes; yields each episode once.
 
     Args:
-        params: The experiment's.
-        folder: For the seeds' checkpoints; `None`: they have none.
+        params: The experiment's parameters.
+        directories: By seed to train: its directory in the seed store, `None` if it has none.
 
     Raises:
         StageError: A seed's environment raised or its process died, twice, or its training diverged.
     """
-    # A quarter of a second that other uses of this module do not need.
+    # Imported here since it takes a quarter of a second.
     import joblib  # type: ignore[import-untyped]
 
-    tasks = {
-        seed: seed_training.SeedTask(params, seed, None if folder is None else folder / str(seed))
-        for seed in params.seeds
-    }
-    # Not os.cpu_count(), which also counts cores that an affinity or a container keeps from this process.
+    tasks = {seed: seed_training.SeedTask(params, seed, directory) for seed, directory in directories.items()}
+    # os.cpu_count() ignores the limits that a CPU affinity or a container sets.
     n_workers = min(params.train.workers or joblib.cpu_count(), len(tasks))
     last_episodes = dict.fromkeys(tasks, 0)
 
-    def try_again(seed: int, cause: str) -> None:
-        _say(f"warning: seed {seed} failed in episode {last_episodes[seed] + 1} ({cause}); it is tried once more")
+    def warn_of_retry(seed: int, cause: str) -> None:
+        _say(f"warning: seed {seed} failed in episode {last_episodes[seed] + 1} ({cause}); retrying once")
 
     messages = workers.run(
         tasks,
         n_workers,
         seed_training.prepare,
         seed_training.train_seed,
-        hopeless=(NotFiniteError,),
-        on_retry=try_again,
+        non_retryable=(NotFiniteError,),
+        on_retry=warn_of_retry,
     )
     with contextlib.closing(messages):
         try:
@@ -92,34 +110,35 @@ def train_seeds(
                     _say(f"seed {seed}: {message}")
                     continue
                 record, networks = message
-                # A seed that is tried again sends again.
+                # A retried seed sends its episodes again.
                 if record["episode"] > last_episodes[seed]:
                     last_episodes[seed] = record["episode"]
                     yield seed, record, networks
         except workers.TaskError as error:
-            raise _failure(error, last_episodes[error.name] + 1, folder) from error
+            is_stored = any(directories.values())
+            raise _failure(error, last_episodes[error.name] + 1, is_stored=is_stored) from error
 
 
-def _failure(error: workers.TaskError, episode: int, folder: Path | None) -> errors.StageError:
+def _failure(error: workers.TaskError, episode: int, *, is_stored: bool) -> errors.StageError:
     twice = " twice, the last time" if error.attempts > 1 else ""
     lines = [f"train: seed {error.name} failed{twice} in episode {episode}: {error.cause}"]
     if re.search(r"(?i:memory)|\bOOM\b", error.cause):
         lines.append("Try a smaller train.workers or agent.replay_buffer_size.")
-    if folder is not None:
+    if is_stored:
         lines.append(
-            "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes. "
-            f"After a change to the environment's own code, delete the folder {checkpoints.FOLDER} first."
+            "Finished seeds and the checkpoints of the others are kept: `dvc repro` resumes from them, unless what it "
+            f"depends on changes. After a change to a module that the environment imports, delete {seed_store.FOLDER}."
         )
     return errors.StageError("\n".join(lines), error.details)
 
 
 def _say(text: str) -> None:
-    # Above the bars, where there are some.
+    # Above the progress bars, if there are any.
     tqdm.write(text, file=sys.stderr)
 
 
 def warnings_about(episodes: pd.DataFrame) -> Iterator[str]:
-    """What is likely a mistake in the parameters."""
+    """Yield a warning for each likely mistake in the parameters."""
     last = episodes.groupby("seed", sort=False).last()
     for seed in last.index[last["updates"] == 0]:
         n_goals = int(episodes.loc[episodes["seed"] == seed, "reached_goal"].sum())
@@ -130,7 +149,7 @@ def warnings_about(episodes: pd.DataFrame) -> Iterator[str]:
 
 
 def summarize(episodes: pd.DataFrame) -> dict[str, float]:
-    """The stage's metrics, from one row per seed and episode."""
+    """Return the stage's metrics, from one row per seed and episode."""
     by_seed = episodes.groupby("seed", sort=False)
     metrics = {
         "goal_reached_share": float(episodes["reached_goal"].mean()),
@@ -143,7 +162,7 @@ def summarize(episodes: pd.DataFrame) -> dict[str, float]:
     ):
         if episodes[column].notna().any():
             per_seed = by_seed[column].max() if "best" in name else by_seed[column].apply(_mean_of_last_10)
-            # A seed that never learned was never validated, and has none.
+            # A seed that never learned has no validation return.
             metrics[name] = _iqm(per_seed.dropna())
     return metrics
 
@@ -157,4 +176,4 @@ def _mean_of_last_10(values: "pd.Series[float]") -> float:
 
 
 if __name__ == "__main__":
-    stage.run(train, "Trains an agent for each seed and writes results/train/.")
+    stage.run(train, "Train an agent for each seed and write results/train/.")

@@ -33,7 +33,6 @@ ROOMS = {
 STAGES = ("train", "evaluate", "animate")
 # What a stage imports without any effect on what it writes.
 NO_DEPENDENCIES = {
-    "checkpoints",
     "digests",
     "documents",
     "errors",
@@ -43,6 +42,7 @@ NO_DEPENDENCIES = {
     "progress",
     "quiet",
     "revision",
+    "seed_store",
     "stage",
     "stages",
     "tracking",

@@ -1,1 +1,1 @@
-"""How seeds are trained: in worker processes, with checkpoints, retries and progress."""
+"""How seeds are trained: in worker processes, stored, with checkpoints, retries and progress."""

@@ -1,4 +1,4 @@
-"""How far the seeds are: a bar each on a terminal, plain lines elsewhere."""
+"""The progress of the seeds: a bar each on a terminal, plain lines elsewhere."""
 
 import math
 import sys
@@ -10,10 +10,10 @@ from tqdm import tqdm
 
 
 class SeedProgress:
-    """Shows the episodes of several seeds as they come.
+    """Show the episodes of several seeds as they end.
 
     Args:
-        n_episodes: Episodes of each seed.
+        n_episodes: Episodes per seed.
     """
 
     def __init__(self, n_episodes: int) -> None:
@@ -31,7 +31,7 @@ class SeedProgress:
             bar.close()
 
     def advance(self, seed: int, record: Mapping[str, Any]) -> None:
-        """Shows one more episode of a seed, given the fields of its `EpisodeRecord`."""
+        """Show one more episode of a seed, given the fields of its `EpisodeRecord`."""
         episode = record["episode"]
         returns = {"test": record["test_return"], "validation": record["validation_return"]}
         state = ", ".join(f"{name} return {value:.1f}" for name, value in returns.items() if not math.isnan(value))

@@ -1,4 +1,4 @@
-"""What happens in a worker process of the train stage: seeds trained one after the other, TensorFlow on one thread."""
+"""What a worker process of the train stage does: train one seed after another, with TensorFlow on one thread."""
 
 import dataclasses
 import time
@@ -8,39 +8,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import results
+from pipeline.execution import seed_store
 from pipeline.execution.workers import Send
 from pipeline.params import Params
 from pipeline.quiet import silent_stderr
 
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
-    from ddpg.history import EpisodeRecord, TrainingHistory
-
+    from ddpg.history import TrainingHistory
 
 MAX_CHECKPOINT_SHARE = 0.02
-"""Of the time of training."""
+"""Of the training time."""
 
 
 class SeedTask(NamedTuple):
-    """A seed to be trained."""
+    """A seed to train."""
 
     params: Params
     seed: int
-    checkpoints: Path | None
-    """The folder of this seed's checkpoints; `None`: it has none."""
+    directory: Path | None
+    """Where the seed store keeps its checkpoints and then its results; `None`: it keeps neither."""
 
 
 def prepare() -> None:
-    """Loads TensorFlow."""
+    """Load TensorFlow."""
     with silent_stderr():
         import ddpg.numerics.backend  # noqa: F401
 
 
 def train_seed(task: SeedTask, send: Send) -> None:
-    """Trains one seed from its newest checkpoint, or from the beginning, and writes its folder.
+    """Train one seed, from its newest checkpoint if there is one, and write its results.
 
-    Sends, for each episode from the first, the fields of its `EpisodeRecord` and the networks after it, a
-    `TrainingHistory` without episodes whose one snapshot is the newest; and text that is for the reader.
+    Sends, for each episode from the first, the fields of its `EpisodeRecord` and the networks after it, see
+    `networks_after`; and messages to the user as text.
     """
     from ddpg.environments.interface import make
 
@@ -48,20 +48,31 @@ def train_seed(task: SeedTask, send: Send) -> None:
     with make(params.environment.id, params.environment.kwargs) as env:
         agent = _agent(task, env, send)
         checkpoints = _Checkpoints(agent, task, send)
+        # Records are sent as mappings: to unpickle an EpisodeRecord, the parent would have to load TensorFlow.
         for record in agent.records:
-            send((record._asdict(), _networks(agent.history, record)))
-        # A mapping: to unpickle a record, the parent would have to load TensorFlow.
+            send((record._asdict(), networks_after(agent.history, record.agent_steps)))
         for record in agent.trainer.train(params.train) if agent.progress is None else agent.trainer.resume():
-            send((record._asdict(), _networks(agent.history, record)))
+            send((record._asdict(), networks_after(agent.history, record.agent_steps)))
             if checkpoints.are_due_after(record.episode):
                 checkpoints.save()
-    # So that the seed is not trained again if another fails.
-    checkpoints.save()
     folder = results.seed_folder(task.seed)
-    results.recreate(folder)  # a process that was killed may have left half a file
+    results.recreate(folder)  # a killed process may have left an incomplete file
     agent.save(folder / "best", best=True)
     agent.save(folder / "final")
     agent.history.save(folder / "history.npz")
+    if task.directory is not None:
+        try:
+            seed_store.store(task.directory, folder, [record._asdict() for record in agent.records])
+        except OSError as error:
+            send(f"warning: its results were not stored for reuse ({error})")
+
+
+def networks_after(history: "TrainingHistory", agent_steps: int) -> "TrainingHistory":
+    """Return a history without episodes, whose only snapshot is the newest after this many agent steps, if any."""
+    i = bisect_right(history.snapshots, agent_steps, key=lambda snapshot: snapshot.step)
+    return dataclasses.replace(
+        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i]
+    )
 
 
 def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
@@ -69,17 +80,18 @@ def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
     from ddpg.training.checkpoint import CheckpointError
 
     params, seed = task.params, task.seed
-    if task.checkpoints is not None:
+    if task.directory is not None:
+        folder = seed_store.checkpoint_directory(task.directory)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                agent = DDPG.resume(task.checkpoints, env, params.agent, seed=seed, training=params.train)
-                send(f"taken up after episode {len(agent.records)} of {params.train.n_episodes}, from its checkpoint")
+                agent = DDPG.resume(folder, env, params.agent, seed=seed, training=params.train)
+                send(f"resumed from its checkpoint after episode {len(agent.records)} of {params.train.n_episodes}")
                 return agent
             except FileNotFoundError:
                 pass
             except CheckpointError:
-                send("no checkpoint can be used; it starts from the beginning")
+                send("no usable checkpoint; training starts from scratch")
             finally:
                 for warning in caught:
                     send(f"warning: {warning.message}")
@@ -87,33 +99,24 @@ def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
 
 
 class _Checkpoints:
-    """Written after every few episodes, or more where episodes are so short that it would cost a share of the time."""
+    """Written every few episodes, or less often if episodes are so short that they would take too much of the time."""
 
     def __init__(self, agent: "DDPG", task: SeedTask, send: Send) -> None:
         self.agent = agent
-        self.task = task
+        self.every = task.params.train.checkpoint_every if task.directory else 0
+        self.folder = task.directory and seed_store.checkpoint_directory(task.directory)
         self.send = send
         self.next_at = 0.0
 
     def are_due_after(self, episode: int) -> bool:
-        every = self.task.params.train.checkpoint_every
-        return bool(every) and episode % every == 0 and time.monotonic() >= self.next_at
+        return bool(self.every) and episode % self.every == 0 and time.monotonic() >= self.next_at
 
     def save(self) -> None:
-        if self.task.checkpoints is None:
-            return
+        assert self.folder is not None
         started = time.monotonic()
         try:
-            self.agent.save_checkpoint(self.task.checkpoints)
+            self.agent.save_checkpoint(self.folder)
         except OSError as error:
             self.send(f"warning: no checkpoint was written ({error})")
         ended = time.monotonic()
         self.next_at = ended + (ended - started) / MAX_CHECKPOINT_SHARE
-
-
-def _networks(history: "TrainingHistory", record: "EpisodeRecord") -> "TrainingHistory":
-    """As they were after the episode."""
-    i = bisect_right(history.snapshots, record.agent_steps, key=lambda snapshot: snapshot.step)
-    return dataclasses.replace(
-        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i]
-    )

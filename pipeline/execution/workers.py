@@ -1,6 +1,8 @@
-"""Tasks for spawned processes, each with a pipe of its own: nothing that a killed process could leave locked is shared.
+"""A pool of spawned processes, each with its own pipe: they share nothing that a killed process could leave locked.
 
-A process does one task after the other, so that what takes long to import is imported once in each.
+A process performs one task after another, so that slow imports happen once per process. Of the libraries, loky fails
+every task when one process dies, and pebble retries in the same process; neither streams messages, keeps Ctrl-C from
+reaching a process that is starting, or ends processes with a parent that is killed.
 """
 
 import contextlib
@@ -26,15 +28,16 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 Send = Callable[[Any], None]
 Prepare = Callable[[], None]
 Perform = Callable[[Any, Send], None]
+NonRetryable = tuple[type[Exception], ...]
 
 
 class TaskError(Exception):
-    """A task that failed, and was tried again if that could help.
+    """A task failed, after a retry if it was retryable.
 
     Args:
-        name: Of the task.
-        cause: What its last attempt ended by.
-        details: The traceback of an exception.
+        name: The task's name.
+        cause: Why its last attempt failed.
+        details: The traceback if an exception was raised.
         attempts: How often it was tried.
     """
 
@@ -50,7 +53,7 @@ class _Worker:
     task: int | None = None
 
     def receive(self) -> tuple[str, Any]:
-        """The next message; one of its own where the process died."""
+        """Return the next message, or a failure if the process died."""
         try:
             if self.pipe.poll() or self.process.is_alive():
                 kind, content = self.pipe.recv()
@@ -58,7 +61,7 @@ class _Worker:
         except (EOFError, OSError):
             pass
         self.process.join(_GRACE_SECONDS)
-        return "failed", (_cause_of_death(self.process.exitcode), "", False)
+        return "failed", (_cause_of_death(self.process.exitcode), "", True)
 
 
 def run(
@@ -67,24 +70,24 @@ def run(
     prepare: Prepare,
     perform: Perform,
     *,
-    hopeless: tuple[type[Exception], ...] = (),
+    non_retryable: NonRetryable = (),
     on_retry: Callable[[int, str], None],
 ) -> Generator[tuple[int, Any], None, None]:
-    """Does tasks in processes, which are gone when the generator has ended or is closed.
+    """Perform tasks in worker processes, which are gone once the generator ends or is closed.
 
     Args:
-        tasks: What `perform` is given, by name.
-        n_workers: Processes.
-        prepare: Called once in each process; like `perform` a function of a module.
-        perform: Does a task; sends what it likes.
-        hopeless: Exceptions after which a task is not tried again.
-        on_retry: Called with a task's name and why it is tried again, in a new process.
+        tasks: The argument of `perform` for each task, by name.
+        n_workers: Maximum number of processes.
+        prepare: Called once in each process; a module-level function, like `perform`.
+        perform: Performs a task; may send any number of messages.
+        non_retryable: Exceptions after which a task is not retried.
+        on_retry: Called with a task's name and the cause before it is retried in a new process.
 
     Yields:
-        A task's name and what it sent. One that is tried again may send again.
+        A task's name and a message. A retried task may send messages again.
 
     Raises:
-        TaskError: A task failed twice, or hopelessly.
+        TaskError: A task failed twice, or with a non-retryable exception.
     """
     waiting = deque(tasks)
     attempts = dict.fromkeys(tasks, 0)
@@ -95,12 +98,12 @@ def run(
             while waiting and (idle or len(workers) < n_workers):
                 if not idle:
                     with _signals_held():
-                        workers.append(_start(prepare, perform, hopeless))
+                        workers.append(_start(prepare, perform, non_retryable))
                     idle.append(workers[-1])
                 worker = idle.pop()
                 worker.task = waiting.popleft()
                 attempts[worker.task] += 1
-                with contextlib.suppress(OSError):  # dead already: its pipe tells
+                with contextlib.suppress(OSError):  # it is dead, which its sentinel reports
                     worker.pipe.send(tasks[worker.task])
             for worker in _ready([each for each in workers if each.task is not None]):
                 name = worker.task
@@ -111,40 +114,42 @@ def run(
                     continue
                 worker.task = None
                 if kind == "failed":
-                    _end([worker])
+                    _terminate([worker])
                     workers.remove(worker)
-                    cause, details, is_hopeless = content
-                    if is_hopeless or attempts[name] == ATTEMPTS:
+                    cause, details, is_retryable = content
+                    if not is_retryable or attempts[name] == ATTEMPTS:
                         raise TaskError(name, cause, details, attempts[name])
                     on_retry(name, cause)
                     waiting.appendleft(name)
     finally:
-        _end(workers)
+        _terminate(workers)
 
 
 def _ready(workers: list[_Worker]) -> list[_Worker]:
-    """Those that sent something or died; waits for the first."""
+    """Wait until a worker has sent something or died; return all that have."""
     ready = connection.wait([each for worker in workers for each in (worker.pipe, worker.process.sentinel)])
     return [worker for worker in workers if worker.pipe in ready or worker.process.sentinel in ready]
 
 
-def _start(prepare: Prepare, perform: Perform, hopeless: tuple[type[Exception], ...]) -> _Worker:
+def _start(prepare: Prepare, perform: Perform, non_retryable: NonRetryable) -> _Worker:
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, prepare, perform, hopeless), daemon=True, name=PROCESS_NAME)
+    process = context.Process(
+        target=_serve, args=(theirs, prepare, perform, non_retryable), daemon=True, name=PROCESS_NAME
+    )
     process.start()
-    theirs.close()  # so that the pipe ends with the process
+    theirs.close()  # so that the pipe closes when the process dies
     return _Worker(process, pipe)
 
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Puts off what signals do while a process starts: until it is listed, nobody would end it.
+    """Defer signals while a process starts: until it is in the list of workers, nothing would terminate it.
 
-    The process inherits that interrupts are blocked, as it has no way yet to ignore them.
+    The process inherits a blocked SIGINT, which it cannot ignore before its own code runs.
     """
     held: list[int] = []
-    resource_tracker.ensure_running()  # which would unblock them
+    resource_tracker.ensure_running()  # when started later, it would unblock SIGINT
     handlers = {each: signal.signal(each, lambda number, _: held.append(number)) for each in _ENDING}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -157,7 +162,7 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _end(workers: list[_Worker]) -> None:
+def _terminate(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.process.terminate()
     deadline = time.monotonic() + _GRACE_SECONDS
@@ -172,16 +177,16 @@ def _end(workers: list[_Worker]) -> None:
 def _cause_of_death(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         by = signal.Signals(-exitcode).name
-        memory = "; the system may have ended it for want of memory" if by == "SIGKILL" else ""
-        return f"its process was ended by {by}{memory}"
+        memory = "; the system may have run out of memory" if by == "SIGKILL" else ""
+        return f"its process was killed by {by}{memory}"
     return f"its process exited with status {exitcode}"
 
 
-def _serve(pipe: Connection, prepare: Prepare, perform: Perform, hopeless: tuple[type[Exception], ...]) -> None:
-    """What a process does until its parent ends it."""
-    # Ctrl-C reaches the whole process group; the parent ends its workers.
+def _serve(pipe: Connection, prepare: Prepare, perform: Perform, non_retryable: NonRetryable) -> None:
+    """Perform tasks until the parent terminates this process."""
+    # Ctrl-C reaches the whole process group; the parent terminates its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     prepare()
     while True:
         try:
@@ -191,11 +196,11 @@ def _serve(pipe: Connection, prepare: Prepare, perform: Perform, hopeless: tuple
             # As text: to unpickle an exception, the parent might have to load TensorFlow.
             cause = f"{type(error).__name__}: {error}"
             with contextlib.suppress(OSError):
-                pipe.send(("failed", (cause, traceback.format_exc(), isinstance(error, hopeless))))
+                pipe.send(("failed", (cause, traceback.format_exc(), not isinstance(error, non_retryable))))
             return
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

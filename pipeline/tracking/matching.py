@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
-from pipeline.execution.checkpoints import is_training
+from pipeline.execution.seed_store import is_training
 from pipeline.provenance.git import project_root
 from pipeline.stages import STAGES, TRAIN
 from pipeline.tracking.client import Experiment, all_experiments, close_family, connect, search

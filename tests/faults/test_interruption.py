@@ -47,24 +47,25 @@ def test_a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes(tmp_pa
     plan = {"n_episodes": 150, "checkpoint_every": 2, "gen_q_a_frames_every_n_steps": 50}
     project = new_project(tmp_path / "project", migrated_store, train=plan)
     with Stage(project) as stage:
-        seconds_to_start = stage.wait_for(lambda: ".checkpoint" in tree(project))
+        seconds_to_start = stage.wait_for(lambda: "state-" in tree(project))
         seconds_to_train = stage.wait_for(lambda: stage.process.poll() is not None, 120)
     expected = results(project)
     assert len(expected["episodes.csv"].splitlines()) == 1 + 2 * 150
     n_resumed = 0
     for attempt in range(TRIES):
         rng = random.Random(attempt)
-        shutil.rmtree(project / "results" / "train")
+        for folder in ("results/train", ".seeds"):
+            shutil.rmtree(project / folder)
         victims: list[str] = []
         while len(victims) < KILLS:
             victims += kill_at_random(project, rng, seconds_to_start, seconds_to_train)
         errors = run_to_the_end(project)
-        resumed = "after episode" in errors
+        resumed = "resumed from its checkpoint" in errors
         n_resumed += resumed
         with capsys.disabled():
             print(f"\ntraining {attempt + 1}: kill -9 of {', '.join(victims)}; resumed: {resumed}", end="")
         assert results(project) == expected
-        assert not (project / ".checkpoints").exists()
+        assert "state-" not in tree(project)
     assert n_resumed
 
 
@@ -98,7 +99,7 @@ def saves_anew(project, before):
 def test_workers_are_gone_at_once_and_the_terminal_is_clean(tmp_path, migrated_store, number, moment):
     project = new_project(tmp_path / "project", migrated_store, train={"n_episodes": 3000, "checkpoint_every": 1})
     with Stage(project) as stage:
-        stage.wait_for(stage.workers if moment == "while it starts" else lambda: ".checkpoint" in tree(project))
+        stage.wait_for(stage.workers if moment == "while it starts" else lambda: "state-" in tree(project))
         # A terminal interrupts all; who ends a process, ends one.
         stage.end(number, whole_group=number == signal.SIGINT)
         assert stage.wait_for(lambda: not stage.workers()) < 2
@@ -111,14 +112,14 @@ def test_workers_are_gone_at_once_and_the_terminal_is_clean(tmp_path, migrated_s
 
 
 def tree(project):
-    return " ".join(path.name for path in (project / ".checkpoints").rglob("*"))
+    return " ".join(path.name for path in (project / ".seeds").rglob("*"))
 
 
 def test_nothing_outlives_a_stage_that_is_killed(tmp_path, migrated_store):
     with Stage(
         new_project(tmp_path / "project", migrated_store, train={"n_episodes": 3000, "checkpoint_every": 1})
     ) as stage:
-        stage.wait_for(lambda: ".checkpoint" in tree(stage.project))
+        stage.wait_for(lambda: "state-" in tree(stage.project))
         assert len(stage.workers()) >= 1
         stage.end(signal.SIGKILL)
         assert stage.wait_for(lambda: not stage.group()) < 2

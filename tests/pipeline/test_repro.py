@@ -34,7 +34,7 @@ def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_res
     assert stages_run(run(project, "dvc", "repro")) == ("animate",)
 
     write_params(project)
-    for folder in ("results", ".dvc/cache"):
+    for folder in ("results", ".dvc/cache", ".seeds"):
         shutil.rmtree(project / folder)
     assert stages_run(run(project, "dvc", "repro", "--no-run-cache")) == STAGES
     assert (project / "dvc.lock").read_text() == lock

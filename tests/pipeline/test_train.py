@@ -1,4 +1,7 @@
 import json
+import os
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -9,14 +12,14 @@ from ddpg.algorithm.policy import Policy
 from ddpg.history import TrainingHistory
 from pipeline import results
 from pipeline.errors import StageError
-from pipeline.execution import workers
+from pipeline.execution import seed_store, workers
 from pipeline.train import _failure, in_order_of, summarize, train, train_seeds, warnings_about
 from tests.pipeline.execution.tasks import living
-from tests.pipeline.small import params
+from tests.pipeline.small import copy_project, params, write_params
 
 
 class Untracked:
-    """Takes the tracker's place, and keeps what it was told."""
+    """Takes the tracker's place and keeps what it receives."""
 
     def __init__(self, params, key=None):
         self.key = key
@@ -58,7 +61,7 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_seed(project):
+def test_writes_every_seed_with_the_same_bytes_whatever_the_workers_the_other_seeds_and_what_is_reused(project):
     tensorflow_before = sys.modules.get("tensorflow")
     train(params(seeds=[2, 3], train={"workers": 2}))
     tables = pd.read_csv("results/train/episodes.csv")
@@ -67,7 +70,7 @@ def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_se
     assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (2, 3) for episode in (1, 2, 3)]
     assert Untracked.last.finished
     assert Untracked.last.key
-    assert not (project / ".checkpoints").exists()
+    assert not list((project / ".seeds").rglob("checkpoints"))
     assert sys.modules.get("tensorflow") is tensorflow_before
     for seed in (2, 3):
         history = TrainingHistory.load(results.seed_folder(seed) / "history.npz")
@@ -83,48 +86,146 @@ def test_writes_every_seed_and_the_same_bytes_with_any_workers_and_beside_any_se
         assert history.snapshots
         for name in ("best", "final"):
             assert Policy.load(results.seed_folder(seed) / name)(np.zeros((1, 2))).shape == (1, 1)
-    kept = contents(results.seed_folder(3))
-    assert len(kept) == 11
+    assert len(contents(results.seed_folder(3))) == 11
+    written = contents(results.TRAIN)
 
+    shutil.rmtree(".seeds")
     train(params(seeds=[3, 1], train={"workers": 1}))
     assert not results.seed_folder(2).exists()
-    assert contents(results.seed_folder(3)) == kept
-    again = pd.read_csv("results/train/episodes.csv")
-    assert again["seed"].tolist() == [3, 3, 3, 1, 1, 1]
-    pd.testing.assert_frame_equal(
-        again[again["seed"] == 3].reset_index(drop=True), tables[tables["seed"] == 3].reset_index(drop=True)
-    )
+    assert pd.read_csv("results/train/episodes.csv")["seed"].tolist() == [3, 3, 3, 1, 1, 1]
+    train(params(seeds=[2, 3]))  # of which 3 is reused
+    assert contents(results.TRAIN) == written
+    train(params(seeds=[2, 3]))
+    assert contents(results.TRAIN) == written
+
+
+class Workers:
+    """Takes the place of the worker processes, and notes which seeds they were given."""
+
+    def __init__(self):
+        self.given, self.fail_at = [], None
+
+    def run(self, tasks, n_workers, prepare, perform, **options):
+        self.given = list(tasks)
+        for seed, task in tasks.items():
+            if seed == self.fail_at:
+                raise KeyboardInterrupt
+            folder = results.seed_folder(seed)
+            folder.mkdir()
+            TrainingHistory(("x",), ("u",), np.zeros(1), np.ones(1)).save(folder / "history.npz")
+            records = [self.record(task.params, seed, episode) for episode in (1, 2)]
+            if task.directory:
+                seed_store.store(task.directory, folder, records)
+            for record in records:
+                yield seed, (record, None)
+
+    def record(self, params, seed, episode):
+        record = {"episode": episode, "training_return": params.agent.lr_actor / seed, "test_return": 0.1 + 0.2}
+        steps = {"agent_steps": 7 * episode, "environment_steps": 9 * episode, "updates": 5}
+        return record | steps | {"validation_return": np.nan, "reached_goal": False}
+
+
+@pytest.fixture
+def pool(project, monkeypatch):
+    pool = Workers()
+    monkeypatch.setattr(workers, "run", pool.run)
+    return pool
+
+
+def test_only_seeds_that_were_never_trained_are_trained(pool, capsys):
+    def trained(seeds, **changes):
+        train(params(seeds=seeds, **changes))
+        return pool.given
+
+    assert trained([1, 2]) == [1, 2]
+    written = contents(results.TRAIN)
+    assert trained([1, 2, 6]) == [6]
+    assert "seed 2: already trained, reused" in capsys.readouterr().err
+    assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (1, 2, 6) for episode in (1, 2)]
+    assert Untracked.last.finished
+    assert trained([2, 1], agent={"lr_actor": 0.5}) == [2, 1]
+    assert trained([1, 2]) == []
+    assert contents(results.TRAIN) == written
+    assert trained([1, 2], train={"checkpoint_every": 0, "workers": 1}) == []
+
+
+def test_an_interruption_leaves_the_finished_seeds_trained(pool):
+    pool.fail_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        train(params(seeds=[1, 2, 3, 4]))
+    pool.fail_at = None
+    train(params(seeds=[1, 2, 3, 4]))
+    assert pool.given == [3, 4]
+
+
+def test_a_damaged_seed_is_trained_again(pool):
+    train(params(seeds=[1, 2]))
+    written = contents(results.TRAIN)
+    (file,) = (results.TRAIN.parent.parent / ".seeds").glob("*/2/*/history.npz")
+    file.write_bytes(file.read_bytes()[:-1])
+    train(params(seeds=[1, 2]))
+    assert pool.given == [2]
+    assert contents(results.TRAIN) == written
 
 
 @pytest.mark.slow
-def test_an_environment_that_raises_twice_ends_the_stage_with_the_seeds_name_and_no_process_left(project, capfd):
+def test_the_command_trains_what_is_missing_and_mlflow_holds_all_seeds(tmp_path, migrated_store):
+    from mlflow import MlflowClient
+
+    copy_project(tmp_path)
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    for seeds, reused in (([2], []), ([3, 2], [2])):
+        write_params(tmp_path, seeds=seeds)
+        command = [sys.executable, "-m", "pipeline.train"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=environment())
+        assert [line for line in done.stderr.splitlines() if "reused" in line] == [
+            f"seed {seed}: already trained, reused" for seed in reused
+        ]
+        assert [seed for seed in seeds if f"seed {seed}: episode" in done.stderr] == [
+            seed for seed in seeds if seed not in reused
+        ]
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("MountainCarContinuous-v0").experiment_id])
+    # search_runs lists the newest first.
+    parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert sorted(child.data.tags["seed"] for child in children) == ["2", "3"]
+    for child in children:
+        points = client.get_metric_history(child.info.run_id, "test/return")
+        assert sorted(point.step for point in points) == [1, 2, 3]
+
+
+def environment():
+    return {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHONPATH"))}
+
+
+@pytest.mark.slow
+def test_an_environment_that_raises_twice_fails_the_stage_names_the_seed_and_leaves_no_process(project, capfd):
     with pytest.raises(StageError) as error:
         train(broken("Broken-v0"))
     assert str(error.value).splitlines() == [
         "train: seed 7 failed twice, the last time in episode 2: ZeroDivisionError: the environment broke",
-        "All seeds' checkpoints are kept: `dvc repro` goes on from there, unless what it depends on changes. After a "
-        "change to the environment's own code, delete the folder .checkpoints first.",
+        "Finished seeds and the checkpoints of the others are kept: `dvc repro` resumes from them, unless what it "
+        "depends on changes. After a change to a module that the environment imports, delete .seeds.",
     ]
     assert "in step" in error.value.details
-    assert (
-        "seed 7 failed in episode 2 (ZeroDivisionError: the environment broke); it is tried" in capfd.readouterr().err
-    )
+    assert "seed 7 failed in episode 2 (ZeroDivisionError: the environment broke); retrying" in capfd.readouterr().err
     assert Untracked.last.error is StageError
     assert Untracked.last.episodes == [(7, 1)]
     assert not living()
 
 
 @pytest.mark.slow
-def test_numbers_that_are_none_end_the_stage_at_once_and_keep_what_was_logged(project):
+def test_nan_fails_the_stage_without_a_retry_and_keeps_what_was_logged(project):
     with pytest.raises(StageError, match=r"seed 7 failed in episode 2: NotFiniteError: training episode 2: .* nan"):
         train(broken("NotANumber-v0"))
     assert Untracked.last.episodes == [(7, 1)]
 
 
 @pytest.mark.slow
-def test_a_seed_whose_worker_is_killed_goes_on_from_its_checkpoint_once(project, capfd):
+def test_a_seed_whose_worker_is_killed_resumes_from_its_checkpoint_once(project, capfd):
     records = train_seeds(
-        params(seeds=[7], train={"workers": 1, "n_episodes": 3000, "checkpoint_every": 1}), project / "checkpoints"
+        params(train={"workers": 1, "n_episodes": 3000, "checkpoint_every": 1}), {7: project / "directory"}
     )
     episodes = []
     for kills in (1, 2):
@@ -136,24 +237,24 @@ def test_a_seed_whose_worker_is_killed_goes_on_from_its_checkpoint_once(project,
             while episodes[-1] < 20:  # beyond what its pipe held
                 episodes.append(next(records)[1]["episode"])
     assert episodes == list(range(1, len(episodes) + 1))
-    assert "seed 7: taken up after episode" in capfd.readouterr().err
-    with pytest.raises(StageError, match=r"seed 7 failed twice.* ended by SIGKILL.*\nTry a smaller train.workers"):
+    assert "seed 7: resumed from its checkpoint after episode" in capfd.readouterr().err
+    with pytest.raises(StageError, match=r"seed 7 failed twice.* killed by SIGKILL.*\nTry a smaller train.workers"):
         list(records)
 
 
 @pytest.mark.parametrize("cause", ["MemoryError: Unable to allocate", "ResourceExhaustedError: OOM when allocating"])
-def test_want_of_memory_is_told_what_helps(cause):
-    failure = _failure(workers.TaskError(7, cause, "", 2), 3, None)
+def test_out_of_memory_errors_come_with_advice(cause):
+    failure = _failure(workers.TaskError(7, cause, "", 2), 3, is_stored=False)
     assert "Try a smaller train.workers" in str(failure)
 
 
-def test_other_causes_have_nothing_to_do_with_memory():
-    assert "train.workers" not in str(_failure(workers.TaskError(7, "KeyError: 'room'", "", 2), 3, None))
+def test_other_errors_come_without_it():
+    assert "train.workers" not in str(_failure(workers.TaskError(7, "KeyError: 'room'", "", 2), 3, is_stored=False))
 
 
 @pytest.mark.slow
-def test_giving_up_ends_the_workers(project):
-    records = train_seeds(params(seeds=[7], train={"workers": 1, "n_episodes": 3000}))
+def test_closing_the_generator_terminates_the_workers(project):
+    records = train_seeds(params(train={"workers": 1, "n_episodes": 3000}), {7: None})
     next(records)
     processes = living()
     assert processes
@@ -163,7 +264,7 @@ def test_giving_up_ends_the_workers(project):
         assert not process.is_alive()
 
 
-def test_rows_stand_in_the_order_of_the_parameters():
+def test_rows_are_in_the_order_of_the_parameters():
     rows = [{"seed": seed, "episode": episode} for episode in (1, 2) for seed in (1, 5)]
     assert in_order_of([5, 1], rows).to_numpy().tolist() == [[5, 1], [5, 2], [1, 1], [1, 2]]
 

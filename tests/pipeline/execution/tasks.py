@@ -10,7 +10,7 @@ from pipeline.execution.workers import PROCESS_NAME
 
 
 def living():
-    """The workers of this process; others, such as idle ones of joblib's, are left out."""
+    """Return the workers of this process, without others such as joblib's."""
     return [process for process in multiprocessing.active_children() if process.name == PROCESS_NAME]
 
 
@@ -23,7 +23,7 @@ def fail_to_prepare():
 
 
 def perform(task, send):
-    """A task is a text and a folder: what shall happen, and where the number of attempts is counted."""
+    """Perform a task: what to do, and the folder in which its attempts are counted."""
     what, folder = task
     folder = Path(folder)
     attempt = len(list(folder.iterdir()))

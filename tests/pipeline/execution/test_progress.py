@@ -14,14 +14,14 @@ def show(capsys, monkeypatch, terminal):
     return capsys.readouterr().err
 
 
-def test_elsewhere_a_few_plain_lines_a_seed(capsys, monkeypatch):
+def test_without_a_terminal_a_few_plain_lines_per_seed(capsys, monkeypatch):
     lines = show(capsys, monkeypatch, terminal=False).splitlines()
     assert lines[0] == "seed 4: episode 2/12, test return 1.0"
     assert lines[-1] == "seed 7: episode 12/12, test return 1.0, validation return 2.0"
     assert len(lines) == 12
 
 
-def test_on_a_terminal_a_bar_for_each_seed(capsys, monkeypatch):
+def test_on_a_terminal_a_bar_per_seed(capsys, monkeypatch):
     shown = show(capsys, monkeypatch, terminal=True)
     for seed in (4, 7):
         assert f"seed {seed}" in shown

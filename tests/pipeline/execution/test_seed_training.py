@@ -1,15 +1,15 @@
 import json
-import shutil
 
 import pytest
 
+from pipeline.execution.seed_store import checkpoint_directory
 from pipeline.execution.seed_training import SeedTask, _Checkpoints, train_seed
 from pipeline.results import seed_folder
 from tests.pipeline.small import params
 
 
 class Clock:
-    """Stands in for the agent too, whose checkpoints take a second."""
+    """Takes the place of `time` and of the agent, whose checkpoints take a second."""
 
     def __init__(self, error=None):
         self.now, self.n_saved, self.error = 100.0, 0, error
@@ -26,16 +26,16 @@ class Clock:
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
-    def make(every=2, folder=tmp_path, error=None):
+    def make(every=2, directory=tmp_path, error=None):
         clock, sent = Clock(error), []
         monkeypatch.setattr("pipeline.execution.seed_training.time", clock)
-        task = SeedTask(params(train={"checkpoint_every": every}), 7, folder)
+        task = SeedTask(params(train={"checkpoint_every": every}), 7, directory)
         return _Checkpoints(clock, task, sent.append), clock, sent
 
     return make
 
 
-def test_checkpoints_take_no_more_than_a_fiftieth_of_the_time(make):
+def test_checkpoints_take_at_most_two_percent_of_the_time(make):
     checkpoints, clock, _ = make()
     assert [checkpoints.are_due_after(episode) for episode in (1, 2, 3, 4)] == [False, True, False, True]
     for episode in range(1, 1001):
@@ -46,11 +46,9 @@ def test_checkpoints_take_no_more_than_a_fiftieth_of_the_time(make):
     assert clock.now == pytest.approx(100 + 400 + 8)
 
 
-def test_without_folder_or_interval_nothing_is_saved(make):
-    assert not make(every=0)[0].are_due_after(10)
-    checkpoints, clock, _ = make(folder=None)
-    checkpoints.save()
-    assert clock.n_saved == 0
+@pytest.mark.parametrize("without", [{"every": 0}, {"directory": None}])
+def test_without_a_directory_or_an_interval_no_checkpoint_is_due(make, without):
+    assert not make(**without)[0].are_due_after(10)
 
 
 def test_a_checkpoint_that_cannot_be_written_is_a_warning(make):
@@ -59,38 +57,55 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning(make):
     assert sent == ["warning: no checkpoint was written ([Errno 28] No space left on device)"]
 
 
+@pytest.mark.slow
+def test_a_seed_resumes_after_its_last_checkpoint_and_sends_and_writes_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task, whole, resumed = SeedTask(params(train={"checkpoint_every": 2}), 7, tmp_path / "directory"), [], []
+    train_seed(task._replace(directory=None), whole.append)
+    written = contents(seed_folder(7))
+
+    def interrupt(message):
+        if message[0]["episode"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_seed(task, interrupt)
+    (seed_folder(7) / ".half.history.npz").touch()  # of a process that was killed
+    train_seed(task, resumed.append)
+    assert resumed.pop(0) == "resumed from its checkpoint after episode 2 of 3"
+    assert [json.dumps(record) for record, _ in resumed] == [json.dumps(record) for record, _ in whole]
+    steps = [[[snapshot.step for snapshot in networks.snapshots] for _, networks in sent] for sent in (resumed, whole)]
+    assert steps[0] == steps[1]
+    assert contents(seed_folder(7)) == written
+
+
+@pytest.mark.slow
+def test_a_seed_whose_results_cannot_be_stored_is_still_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    sent = []
+    train_seed(SeedTask(params(train={"checkpoint_every": 0}), 7, tmp_path / "file"), sent.append)
+    assert sent[-1].startswith("warning: its results were not stored for reuse (")
+    assert (seed_folder(7) / "history.npz").exists()
+
+
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
-def test_a_seed_that_was_complete_is_written_again_without_training(tmp_path, monkeypatch):
+def test_checkpoints_of_another_training_are_named_and_the_seed_starts_from_scratch(tmp_path, monkeypatch):
     from ddpg.agent import DDPG
+    from ddpg.environments.interface import make
 
     monkeypatch.chdir(tmp_path)
-    task, first, second = SeedTask(params(), 7, tmp_path / "checkpoints"), [], []
-    train_seed(task, first.append)
-    written = contents(tmp_path / "results")
-    shutil.rmtree("results")
-    seed_folder(7).mkdir(parents=True)
-    (seed_folder(7) / ".half.history.npz").touch()  # of a process that was killed
-    monkeypatch.delattr(DDPG, "learn")
-    train_seed(task, second.append)
-    assert contents(tmp_path / "results") == written
-    assert second.pop(0) == "taken up after episode 3 of 3, from its checkpoint"
-    assert [json.dumps(record) for record, _ in second] == [json.dumps(record) for record, _ in first]
-    steps = [[snapshot.step for snapshot in networks.snapshots] for _, networks in first]
-    assert [[snapshot.step for snapshot in networks.snapshots] for _, networks in second[:-1]] == steps[:-1]
-
-
-@pytest.mark.slow
-def test_checkpoints_of_another_training_are_named_and_the_seed_starts_from_the_beginning(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    train_seed(SeedTask(params(), 8, tmp_path / "checkpoints"), lambda message: None)
-    sent = []
-    train_seed(SeedTask(params(), 7, tmp_path / "checkpoints"), sent.append)
+    task, sent = SeedTask(params(), 7, tmp_path / "directory"), []
+    DDPG(make("MountainCarContinuous-v0", {}), task.params.agent, seed=8).save_checkpoint(
+        checkpoint_directory(task.directory)
+    )
+    train_seed(task, sent.append)
     texts = [message for message in sent if isinstance(message, str)]
-    assert texts[0] == "no checkpoint can be used; it starts from the beginning"
+    assert texts[0] == "no usable checkpoint; training starts from scratch"
     assert texts[1].startswith("warning: ")
     assert texts[1].endswith("cannot be used: seed: expected 7, received 8")
     assert len(sent) == len(texts) + 3

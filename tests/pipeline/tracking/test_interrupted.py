@@ -179,9 +179,9 @@ def test_a_training_that_is_alive_is_left_alone(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_tracker(laboratory, store, monkeypatch)
-    folder = project_root() / ".checkpoints" / KEY
+    folder = project_root() / ".seeds" / KEY
     folder.mkdir(parents=True)
-    with FileLock(folder / "lock", is_singleton=False):
+    with FileLock(folder / "1.lock", is_singleton=False):
         record_all(laboratory)
     assert len(store.parents()) == 2
 
