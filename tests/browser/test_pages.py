@@ -1,6 +1,7 @@
 """The pages that commands write, as a user without a network sees them."""
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from pipeline.reports.comparison import Comparison
@@ -59,6 +60,9 @@ def times(films):
 
 def test_a_result_is_one_page_with_its_videos(offline, screenshot, laboratory):  # noqa: F811
     write_params(laboratory.folder)
+    portrait = laboratory.results / "animate/phase_portrait.png"
+    Image.new("RGB", (4, 3)).save(portrait)
+    (laboratory.folder / "dvc.lock").unlink(missing_ok=True)  # which describes another picture
     assert show(["--out", "result.html"]) == 0
     offline.goto((laboratory.folder / "result.html").as_uri())
     expect(offline.get_by_role("heading", name="DDPG on MountainCarContinuous-v0")).to_be_visible()

@@ -105,6 +105,7 @@ def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
 
 
+@pytest.mark.filterwarnings("ignore::ddpg.environments.contract.EnvironmentWarning")
 @pytest.mark.parametrize("after", [1, 3])
 def test_the_environments_own_generators_go_on(tmp_path, after):
     """The first update is in the second episode, and so the first validation."""
