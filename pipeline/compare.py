@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pipeline.errors import USER_ERRORS, report
 from pipeline.provenance.result import TABLES
-from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE
-from pipeline.provenance.revisions import resolve
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.comparison_folder import PAGE, require_replaceable, write_report
 from pipeline.reports.comparison_text import lines_of
 from pipeline.reports.metrics import METRICS
+from pipeline.revisions.names import resolve
+from pipeline.revisions.retrieval import results_of
 
 _NAMES = ", ".join(metric.name for metric in METRICS)
 _RULES = """\

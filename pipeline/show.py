@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ddpg.files import replacing, require_parent
 from pipeline.errors import USER_ERRORS, report
-from pipeline.provenance.retrieval import results_of
-from pipeline.provenance.revisions import resolve
 from pipeline.reports.result_page import page_of
+from pipeline.revisions.names import resolve
+from pipeline.revisions.retrieval import results_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

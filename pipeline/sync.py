@@ -12,10 +12,10 @@ from tqdm import tqdm
 from pipeline.errors import USER_ERRORS, RevisionError, report
 from pipeline.params import Params, load
 from pipeline.provenance.git import GitState, Origin, project_root, remote_address, run_git
-from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE, Revision
-from pipeline.provenance.revision_digests import all_digests, digests_by_commit, digests_of
-from pipeline.provenance.revisions import commits, experiments, parent_of, references, resolve
+from pipeline.revisions.digests import all_digests, digests_by_commit, digests_of
+from pipeline.revisions.names import commits, experiments, parent_of, references, resolve
+from pipeline.revisions.retrieval import results_of
 from pipeline.stages import EVALUATE, flatten
 from pipeline.tracking import (
     RecordedRun,

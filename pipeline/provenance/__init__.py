@@ -1,1 +1,1 @@
-"""Where results come from: git, dvc.lock, DVC's cache and MLflow, and which revisions hold which result."""
+"""What a result is made of: digests, git, dvc.lock; and `Result`, its files as stages and reports read them."""

@@ -12,14 +12,14 @@ import pandas as pd
 
 from ddpg.files import DamagedFileError
 from pipeline.errors import RevisionError
-from pipeline.provenance import revisions
 from pipeline.provenance.digests import params_of_results
 from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, text_of
-from pipeline.provenance.revision_digests import all_digests
 from pipeline.reports.changes import changed_values
 from pipeline.reports.formats import align, show_change, show_interval, show_percent, show_value
+from pipeline.revisions import names as revisions
+from pipeline.revisions.digests import all_digests
 from pipeline.stages import flatten
 from pipeline.tracking import RecordedRun, TrackingError, recorded_runs
 

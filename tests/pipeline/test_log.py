@@ -9,8 +9,8 @@ import time
 import pytest
 
 from pipeline.log import main
-from pipeline.provenance.retrieval import results_of
-from pipeline.provenance.revisions import resolve
+from pipeline.revisions.names import resolve
+from pipeline.revisions.retrieval import results_of
 from pipeline.tracking import record_missing
 
 pytestmark = pytest.mark.slow

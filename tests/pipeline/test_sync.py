@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.provenance.revisions import experiments, resolve
+from pipeline.revisions.names import experiments, resolve
 from pipeline.sync import main
 from pipeline.tracking import record
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Repository, Store

@@ -5,10 +5,10 @@ import pytest
 
 from pipeline.errors import RevisionError
 from pipeline.provenance.result import Result
-from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import Revision
-from pipeline.provenance.revisions import resolve
 from pipeline.reports.result_page import key_figures, page_of
+from pipeline.revisions.names import resolve
+from pipeline.revisions.retrieval import results_of
 from tests.pipeline.small import write_params
 
 

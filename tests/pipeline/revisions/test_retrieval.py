@@ -10,13 +10,13 @@ from ruamel.yaml import YAML
 
 from pipeline.errors import RevisionError
 from pipeline.provenance.digests import stage_digest
-from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE_REVISION, Revision
-from pipeline.provenance.revision_digests import digests_of
-from pipeline.provenance.revisions import commits, resolve
+from pipeline.revisions.digests import digests_of
+from pipeline.revisions.names import commits, resolve
+from pipeline.revisions.retrieval import results_of
 from pipeline.stages import STAGES
 from tests.pipeline.laboratory import Repository
-from tests.pipeline.provenance.conftest import record
+from tests.pipeline.revisions.conftest import record
 
 pytestmark = pytest.mark.slow
 

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from pipeline.errors import GitError, RevisionError
-from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE_REVISION, Revision
-from pipeline.provenance.revisions import commits, experiments, parent_of, resolve
+from pipeline.revisions.names import commits, experiments, parent_of, resolve
+from pipeline.revisions.retrieval import results_of
 from tests.pipeline.laboratory import Repository
-from tests.pipeline.provenance.conftest import record
+from tests.pipeline.revisions.conftest import record
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.errors import RevisionError
 from pipeline.provenance.git import blobs, project_root, run_git
 from pipeline.provenance.revision import WORKSPACE, WORKSPACE_REVISION, Revision
-from pipeline.provenance.revision_digests import digests_by_commit, digests_of
+from pipeline.revisions.digests import digests_by_commit, digests_of
 from pipeline.stages import LOCK
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.provenance.retrieval import results_of
 from pipeline.provenance.revision import WORKSPACE_REVISION
+from pipeline.revisions.retrieval import results_of
 from pipeline.tracking import record_missing
 from tests.pipeline.laboratory import Repository, Store
 

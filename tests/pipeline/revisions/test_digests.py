@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.errors import RevisionError
-from pipeline.provenance.revision_digests import digests_by_commit
-from pipeline.provenance.revisions import commits, resolve
+from pipeline.revisions.digests import digests_by_commit
+from pipeline.revisions.names import commits, resolve
 from tests.pipeline.laboratory import Repository
 
 pytestmark = pytest.mark.slow
