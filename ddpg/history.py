@@ -42,6 +42,8 @@ class EpisodeHistory:
     """The task ended."""
     truncated: bool
     """A limit outside of the task, such as a time limit, ended the episode."""
+    is_success: bool | None = None
+    """Whether the episode was a success, where the environment says so in `info["is_success"]`."""
 
     @property
     def n_steps(self) -> int:
@@ -60,11 +62,14 @@ class EpisodeHistory:
 
     @property
     def reached_goal(self) -> bool:
-        """Whether the episode ended in a terminal state with a positive reward.
+        """Whether the episode was a success, as the environment says, or ended with a prize.
 
-        An environment that also rewards failing steps, as some reward every step, has no goals in this sense.
+        A prize is a last reward that outweighs all others of the episode, in a terminal state. An environment that
+        rewards each step, failing ones included, gives none.
         """
-        return self.terminated and float(self.rewards[-1]) > 0
+        if self.is_success is not None:
+            return self.is_success
+        return self.terminated and float(self.rewards[-1]) > float(np.abs(self.rewards[:-1]).sum())
 
 
 class EpisodeRecord(NamedTuple):
@@ -345,6 +350,8 @@ def _stack_episodes(prefix: str, episodes: Sequence[EpisodeHistory]) -> dict[str
     for name in ("observations", "actions", "rewards"):
         arrays[f"{prefix}_{name}"] = np.concatenate(_column(episodes, name))
     arrays[f"{prefix}_n_steps"] = np.array(_column(episodes, "n_steps"))
+    if any(episode.is_success is not None for episode in episodes):
+        arrays[f"{prefix}_is_success"] = np.array(_column(episodes, "is_success"), np.float64)  # NaN: unknown
     return arrays
 
 
@@ -354,12 +361,14 @@ def _split_episodes(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> list[Epi
     lengths = arrays[f"{prefix}_n_steps"]
     ends = np.cumsum(lengths)[:-1]
     steps = {name: np.split(arrays[f"{prefix}_{name}"], ends) for name in ("actions", "rewards")}
+    successes = arrays.get(f"{prefix}_is_success", np.full(len(lengths), np.nan))
     steps["observations"] = np.split(arrays[f"{prefix}_observations"], np.cumsum(lengths + 1)[:-1])
     return [
         EpisodeHistory(
             observations=steps["observations"][i],
             actions=steps["actions"][i],
             rewards=steps["rewards"][i],
+            is_success=None if np.isnan(successes[i]) else bool(successes[i]),
             **{name: arrays[f"{prefix}_{name}"][i].item() for name in _SCALARS},
         )
         for i in range(len(lengths))

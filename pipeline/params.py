@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
+from ddpg.environments.contract import check
 from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare
 from ddpg.training.snapshots import StateGrid
 from pipeline.errors import ParamsError
+from pipeline.provenance.documents import load_yaml
 from pipeline.stages import PARAMS
 
 PARAMS_FILE = Path(PARAMS)
@@ -95,6 +96,8 @@ class Params(Config):
     def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"expected seeds that differ, received {list(seeds)}")
+        if max(seeds) >= 2**63:
+            raise ValueError(f"expected seeds below 2^63, which tables can hold, received {max(seeds)}")
         return seeds
 
 
@@ -121,9 +124,8 @@ def load(path: Path = PARAMS_FILE) -> Params:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    # YAML 1.2, as in DVC: 1e-3 is a number.
     try:
-        document = YAML(typ="safe", pure=True).load(path)
+        document = load_yaml(path)
     except FileNotFoundError:
         raise ParamsError(f"{path.name}: expected in {Path.cwd()}, found no file") from None
     except OSError as error:
@@ -229,10 +231,11 @@ def _environment_problems(params: Params) -> Iterator[str]:
         return
     with env:
         try:
-            prepare(env)
+            problems = check(prepare(env))
         except UnsuitableEnvironmentError as error:
             yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
             return
+        yield from problems
         if "rgb_array" not in env.metadata.get("render_modes", ()):
             yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"
         try:

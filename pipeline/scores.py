@@ -35,7 +35,8 @@ class EvaluatedPolicy(NamedTuple):
 def episodes_table(evaluated: Sequence[EvaluatedPolicy], threshold: float | None) -> pd.DataFrame:
     """A row per seed, policy and episode.
 
-    An episode succeeds if its return reaches the threshold or, without one, if it reaches the goal.
+    An episode succeeds if the environment says so in `info["is_success"]`, else if its return reaches the threshold, or
+    without one if it reaches the goal; see `EpisodeHistory.reached_goal`.
     """
     return pd.DataFrame(
         {
@@ -45,11 +46,18 @@ def episodes_table(evaluated: Sequence[EvaluatedPolicy], threshold: float | None
             "return": episode.score,
             "agent_steps": episode.n_steps,
             "environment_steps": episode.environment_steps,
-            "success": episode.reached_goal if threshold is None else episode.score >= threshold,
+            "success": is_success(episode, threshold),
         }
         for each in evaluated
         for i, episode in enumerate(each.episodes)
     )
+
+
+def is_success(episode: EpisodeHistory, threshold: float | None) -> bool:
+    """Whether an episode succeeds; see `episodes_table`."""
+    if episode.is_success is not None or threshold is None:
+        return episode.reached_goal
+    return episode.score >= threshold
 
 
 def seeds_table(evaluated: Sequence[EvaluatedPolicy], training: pd.DataFrame, threshold: float | None) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
@@ -100,7 +101,7 @@ def train_seeds(params: Params, directories: Mapping[int, Path | None]) -> Gener
         n_workers,
         seed_training.prepare,
         seed_training.train_seed,
-        non_retryable=(NotFiniteError,),
+        non_retryable=(NotFiniteError, UnsuitableEnvironmentError),
         on_retry=warn_of_retry,
     )
     with contextlib.closing(messages):

@@ -45,6 +45,8 @@ class Step(NamedTuple):
     terminated: bool
     truncated: bool
     environment_steps: int
+    is_success: bool | None
+    """What the environment's `info` says of the last environment step, if anything."""
 
 
 def prepare(env: Environment) -> Environment:
@@ -126,12 +128,22 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
     total = 0.0
     taken = 0
     while taken < n_steps:
-        observation, reward, terminated, truncated, _ = env.step(action.copy())  # because an environment may modify it
+        observation, reward, terminated, truncated, info = env.step(
+            action.copy()
+        )  # because an environment may modify it
         taken += 1
         total += float(reward)
         if terminated or truncated:
             break
-    return Step(flat_observation(observation), total, bool(terminated), bool(truncated), taken)
+    is_success = info.get("is_success") if isinstance(info, Mapping) else None
+    return Step(
+        flat_observation(observation),
+        total,
+        bool(terminated),
+        bool(truncated),
+        taken,
+        None if is_success is None else bool(is_success),
+    )
 
 
 def require_end(where: str, env: Environment, environment_steps: int) -> None:

@@ -93,6 +93,7 @@ def run_episodes(
                 environment_steps=current.environment_steps,
                 terminated=step.terminated,
                 truncated=step.truncated,
+                is_success=step.is_success,
             )
             if waiting:
                 still_running.append(start(current.env))

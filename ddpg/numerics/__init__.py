@@ -32,6 +32,7 @@ PINNED = {
 STAGE_ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "KERAS_BACKEND": "tensorflow",
+    "MATPLOTLIBRC": os.devnull,  # pictures do not depend on a user's style
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",

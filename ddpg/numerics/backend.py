@@ -17,6 +17,9 @@ with lazily("keras.src.visualization", "keras.visualization", "keras.wrappers"):
 if keras.backend.backend() != "tensorflow":
     raise ImportError(f"KERAS_BACKEND: expected tensorflow, received {keras.backend.backend()}")
 
+if keras.config.floatx() != "float32":  # by the user's ~/.keras/keras.json
+    keras.config.set_floatx("float32")
+
 __all__ = ["keras", "start_xla", "tf"]
 
 _FAST = (

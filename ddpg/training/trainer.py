@@ -236,6 +236,7 @@ class Trainer:
             environment_steps=environment_steps,
             terminated=step.terminated,
             truncated=step.truncated,
+            is_success=step.is_success,
         )
         metrics = self._mean_metrics(where, losses)
         self.history.training_episodes.append(episode)

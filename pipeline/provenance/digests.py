@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.stages import PARAMS, STAGES, TRAIN
+from pipeline.stages import PARAMS, STAGES, TRAIN, flatten
 
 
 def content_digest(path: Path) -> str:
@@ -20,7 +20,7 @@ def content_digest(path: Path) -> str:
 
 
 def stage_digest(stage: str, results: Path) -> str:
-    """SHA-256 over the hashes of a stage's outputs; hidden files are ignored.
+    """SHA-256 over the hashes of a stage's outputs; other files in its folder are ignored.
 
     Args:
         stage: `train`, `evaluate` or `animate`.
@@ -32,7 +32,7 @@ def stage_digest(stage: str, results: Path) -> str:
     folder = results / stage
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of results, found none")
-    outputs = (path for path in folder.iterdir() if not path.name.startswith("."))
+    outputs = (path for path in folder.iterdir() if path.name in STAGES[stage].written)
     return _digest_of_outputs({path.name: content_digest(path) for path in outputs})
 
 
@@ -43,19 +43,21 @@ def locked_digests(lock: Mapping[str, Any]) -> dict[str, str]:
         lock: Contents of dvc.lock.
 
     Returns:
-        A digest by stage, in order, up to the first stage that is absent or was not made from the outputs of the
-        stages before it.
+        A digest by stage, in order, up to the first stage that is absent, or was not made from the outputs and the
+        parameters of the stages before it: a lock also describes what other stages once made.
     """
     digests: dict[str, str] = {}
     produced: dict[str, str | None] = {}
+    used: dict[str, Any] = {}
     for name, stage in STAGES.items():
         entry = lock.get("stages", {}).get(name, {})
-        read, written = _hashes(entry, "deps"), _hashes(entry, "outs")
-        if not written or any(read[path] != produced[path] for path in read.keys() & produced.keys()):
+        read, written, params = _hashes(entry, "deps"), _hashes(entry, "outs"), _params(entry)
+        if not written or not (_agree(read, produced) and _agree(params, used)):
             break
         prefix = f"{stage.folder.as_posix()}/"
         digests[name] = _digest_of_outputs({path.removeprefix(prefix): value for path, value in written.items()})
         produced |= written
+        used |= params
     return digests
 
 
@@ -65,6 +67,16 @@ def _md5(data: bytes = b"") -> Any:
 
 def _hashes(entry: Mapping[str, Any], kind: str) -> dict[str, str | None]:
     return {item["path"]: item.get("md5") for item in entry.get(kind, [])}
+
+
+def _params(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Single parameters that a stage in dvc.lock read, by their dotted paths."""
+    return dict(flatten(entry.get("params", {}).get(PARAMS, {}), "."))
+
+
+def _agree(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether values that both have are equal."""
+    return all(a[name] == b[name] for name in a.keys() & b.keys())
 
 
 def _digest_of_outputs(hashes: Mapping[str, str | None]) -> str:
@@ -102,15 +114,23 @@ def complete_stages(results: Path, lock: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def params_of_results(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that made the results: those of params.yaml, overridden by those in dvc.lock."""
+    """The parameters that made the results: those of params.yaml, overridden by those in dvc.lock.
+
+    Of the stages in dvc.lock only those of one result count; see `locked_digests`.
+    """
     merged: dict[str, Any] = json.loads(json.dumps(params))
-    for stage in STAGES:
-        for path, value in lock.get("stages", {}).get(stage, {}).get("params", {}).get(PARAMS, {}).items():
-            *sections, name = path.split(".")
-            section = merged
-            for part in sections:
-                if not isinstance(section.get(part), dict):
-                    section[part] = {}
-                section = section[part]
-            section[name] = value
+    for stage in locked_digests(lock):
+        override(merged, lock["stages"][stage])
     return merged
+
+
+def override(params: dict[str, Any], entry: Mapping[str, Any]) -> None:
+    """Replace parameters by those of a stage in dvc.lock."""
+    for path, value in entry.get("params", {}).get(PARAMS, {}).items():
+        *sections, name = path.split(".")
+        section = params
+        for part in sections:
+            if not isinstance(section.get(part), dict):
+                section[part] = {}
+            section = section[part]
+        section[name] = value

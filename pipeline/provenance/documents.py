@@ -6,6 +6,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from reprlib import repr as shortened
 from typing import Annotated, Any
 
@@ -14,8 +15,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ddpg.files import DamagedFileError
-from pipeline.provenance.digests import params_of_results
+from pipeline.provenance.digests import override, params_of_results
 from pipeline.stages import LOCK, PARAMS
+
+_MOST_VALUES = 100_000
 
 
 class _Part(BaseModel):
@@ -92,7 +95,10 @@ def lock_in(text: str) -> dict[str, Any]:
     """
     lock = yaml_in(text, LOCK)
     _check(_Lock, lock, LOCK)
-    _check(_Params, params_of_results({}, lock), LOCK)
+    for entry in lock.get("stages", {}).values():
+        params: dict[str, Any] = {}
+        override(params, entry)
+        _check(_Params, params, LOCK)
     return lock
 
 
@@ -159,6 +165,34 @@ def yaml_in(text: str, name: str) -> dict[str, Any]:
     return {} if contents is None else _as_mapping(contents, name)
 
 
+def load_yaml(source: str | Path) -> Any:
+    """Parse YAML 1.2, as DVC does.
+
+    Args:
+        source: A text, or a file.
+
+    Raises:
+        OSError: The file cannot be read.
+        YAMLError, ValueError, LookupError, RecursionError: It is not YAML, or its aliases expand to too much.
+    """
+    contents = YAML(typ="safe", pure=True).load(source)
+    sizes: dict[int, int] = {}
+    if _expanded_size(contents, sizes) > _MOST_VALUES:
+        raise ValueError(f"its aliases expand to more than {_MOST_VALUES:,} values")
+    return contents
+
+
+def _expanded_size(value: Any, sizes: dict[int, int]) -> int:
+    """The number of values in a nested one, where what aliases share counts each time, but is visited once."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in sizes:
+        sizes[id(value)] = 1  # of a value that contains itself
+        items = value.values() if isinstance(value, dict) else value
+        sizes[id(value)] = 1 + sum(_expanded_size(item, sizes) for item in items)
+    return sizes[id(value)]
+
+
 def _as_mapping(contents: Any, name: str) -> dict[str, Any]:
     if not isinstance(contents, dict):
         raise DamagedFileError(f"{name}: expected a mapping, received {shortened(contents)}")
@@ -167,7 +201,7 @@ def _as_mapping(contents: Any, name: str) -> dict[str, Any]:
 
 @cache  # Reading a lock takes 50 ms, and many commits share one.
 def _parse(text: str) -> Any:
-    contents = YAML(typ="safe", pure=True).load(text)  # YAML 1.2, as DVC reads it
+    contents = load_yaml(text)
     # Rejects dates, integers of thousands of digits and lone surrogates, which cannot be shown.
     json.dumps(contents, ensure_ascii=False).encode()
     return contents

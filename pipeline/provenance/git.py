@@ -1,5 +1,6 @@
 """What git knows of the project's code, and which DVC experiment this process runs in."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -12,6 +13,16 @@ from urllib.parse import urlsplit
 from pipeline.errors import GitError
 from pipeline.stages import LOCK, RESULTS
 
+_SETTINGS = (
+    "log.showSignature=false",  # signatures would be mixed with the output
+    "core.quotePath=false",
+    # Without the usual prefixes, `git apply` does not take a stored diff.
+    "diff.noprefix=false",
+    "diff.mnemonicPrefix=false",
+    "diff.srcPrefix=a/",
+    "diff.dstPrefix=b/",
+)
+"""Instead of the user's own."""
 _DVC_VARIABLES = {
     "DVC_EXP_NAME": "dvc.experiment",
     "DVC_EXP_BASELINE_REV": "dvc.baseline",
@@ -55,8 +66,7 @@ def _require_readable(folder: Path) -> None:
 
 def _run(folder: Path, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        # Signatures would be mixed with the output.
-        ["git", "-c", "log.showSignature=false", *arguments],
+        ["git", *itertools.chain(*(("-c", setting) for setting in _SETTINGS)), *arguments],
         cwd=folder,
         env=os.environ | {"LC_ALL": "C"},
         input=(text or "").encode(),

@@ -124,18 +124,18 @@ class Experiment:
         from mlflow.entities import Param
 
         for batch in _batches([Param(*item) for item in params.items()], _PARAMS_PER_BATCH):
-            self.client.log_batch(run, params=batch)
+            self.client.log_batch(run, params=batch, synchronous=True)
 
     def add_tags(self, run: str, tags: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
 
-        self.client.log_batch(run, tags=[RunTag(*item) for item in tags.items()])
+        self.client.log_batch(run, tags=[RunTag(*item) for item in tags.items()], synchronous=True)
 
     def add_metrics(self, run: str, metrics: "Sequence[Metric]") -> None:
         """Add metric points; sent again with the same timestamp, a point is not doubled."""
         for batch in _batches(metrics, _METRICS_PER_BATCH):
-            self.client.log_batch(run, metrics=batch)
+            self.client.log_batch(run, metrics=batch, synchronous=True)
 
     def add_missing_points(self, run: str, points: Iterable[Point]) -> None:
         """Add the points that the run lacks."""

@@ -1,8 +1,10 @@
 """What an MLflow run says about a result: parameters, metric points, files and a description; no MLflow here."""
 
 import csv
+import hashlib
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from pipeline.provenance.documents import json_in, metrics_in
 from pipeline.results import CSV
 from pipeline.stages import STAGES, flatten, up_to
 
+_LONGEST_NAME = 200  # MLflow accepts 250
 _NOT_MEASURED = ("median_seed",)  # numbers that name something
 _EPISODES = {"training": "train", "test": "test", "validation": "validation"}
 _POLICIES = ("best", "final")
@@ -44,10 +47,16 @@ def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters that a stage adds to those of the stages before it, by their path in params.yaml."""
     earlier = {name for before in up_to(stage)[:-1] for name, _ in STAGES[before].select_params(params)}
     return {
-        name: value if isinstance(value, str) else json.dumps(value)
+        accepted_name(name): value if isinstance(value, str) else json.dumps(value)
         for name, value in STAGES[stage].select_params(params)
         if name not in earlier
     }
+
+
+def accepted_name(name: str) -> str:
+    """Return a name that MLflow accepts: of letters, digits and `_-. :`, and not too long. Others get a digest."""
+    accepted = re.sub(r"[^\w\-. :]", "_", name)[:_LONGEST_NAME]
+    return accepted if accepted == name else f"{accepted}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def stage_files(stage: str, results: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import os
 import re
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
@@ -52,4 +53,8 @@ def _lock(file: Path, suffix: str, seconds: float) -> FileLock:
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
+    """The file of an address such as `sqlite:///relative.db?timeout=60` or `sqlite:////absolute.db`."""
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[0] != "sqlite" or parts.path in ("", "/", "/:memory:"):
+        return None
+    return Path(unquote(parts.path.removeprefix("/"))).absolute()

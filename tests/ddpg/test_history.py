@@ -9,6 +9,7 @@ from ddpg.history import (
     GridAxes,
     Snapshot,
     TrainingHistory,
+    load_arrays,
     load_episodes,
     save_arrays,
     save_episodes,
@@ -146,3 +147,38 @@ def test_arrays_that_do_not_agree_are_refused_by_name(tmp_path, name, value):
     save_arrays(path, history(3).to_arrays() | {name: np.asarray(value)})
     with pytest.raises(DamagedFileError, match=r"history\.npz: expected a training history"):
         TrainingHistory.load(path)
+
+
+def ended(rewards, *, terminated=True, is_success=None):
+    n = len(rewards)
+    return EpisodeHistory(
+        1,
+        0.0,
+        0,
+        np.zeros((n + 1, 2)),
+        np.zeros((n, 1)),
+        np.array(rewards, float),
+        n,
+        terminated,
+        not terminated,
+        is_success,
+    )
+
+
+def test_a_goal_is_what_the_environment_says_or_a_prize():
+    assert ended([-0.1] * 50 + [100]).reached_goal
+    assert not ended([-0.1] * 50 + [100], terminated=False).reached_goal
+    # Paid for each step, also for the one in which it fails.
+    assert not ended([1.0] * 50).reached_goal
+    assert not ended([-1.0] * 50).reached_goal
+    assert ended([-1.0] * 50, is_success=True).reached_goal
+    assert not ended([-0.1, 100], is_success=False).reached_goal
+
+
+def test_success_that_the_environment_states_survives_a_file(tmp_path):
+    for successes in ([True, False, None], [None, None]):
+        episodes = [ended([1.0, 2.0], is_success=success) for success in successes]
+        save_episodes(tmp_path / "episodes.npz", episodes)
+        assert [each.is_success for each in load_episodes(tmp_path / "episodes.npz")] == successes
+    # Without any, the file is as before.
+    assert not any("success" in name for name in load_arrays(tmp_path / "episodes.npz"))

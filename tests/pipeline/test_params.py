@@ -2,11 +2,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
 
 from pipeline.errors import ParamsError
 from pipeline.params import load
 from tests.pipeline.small import DEFAULTS, ROOT, write_params
+from tests.probes import Counter
 
 
 def problems(folder, **changes):
@@ -123,3 +126,22 @@ def test_a_stage_with_invalid_parameters_ends_with_status_2_before_any_work(tmp_
     assert done.returncode == 2
     assert done.stderr == "params.yaml: agent.tau_actor: expected a number in (0, 1], received 'abc'\n"
     assert {path.name for path in Path(tmp_path).iterdir()} == {"params.yaml"}
+
+
+class Undisciplined(Counter):
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def _observation(self):
+        return np.random.uniform(0, 100, self.size).astype(np.float32)
+
+
+def test_what_breaks_the_environments_contract_is_reported_before_any_work(tmp_path, monkeypatch):
+    spec = gymnasium.envs.registration.EnvSpec("Undisciplined-v0", entry_point=Undisciplined)
+    monkeypatch.setitem(gymnasium.registry, "Undisciplined-v0", spec)
+    (problem,) = problems(tmp_path, environment={"id": "Undisciplined-v0"})
+    assert problem.endswith("but it draws from numpy.random")
+
+
+def test_a_seed_is_a_number_that_tables_can_hold(tmp_path):
+    (problem,) = problems(tmp_path, seeds=[1, 2**63])
+    assert problem.startswith("params.yaml: seeds: expected seeds below 2^63")

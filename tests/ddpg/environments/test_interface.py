@@ -131,3 +131,14 @@ def test_an_environment_may_state_a_longer_limit(monkeypatch):
     monkeypatch.setattr("ddpg.environments.interface.MAX_EPISODE_STEPS", 30)
     env = gymnasium.make("Pendulum-v1", max_episode_steps=50)
     assert DDPG(env, replay_batch_size=8).test().n_steps == 50
+
+
+@pytest.mark.parametrize(
+    ("info", "is_success"), [({}, None), ({"is_success": np.bool_(True)}, True), ({"is_success": 0.0}, False)]
+)
+def test_success_is_what_the_info_of_the_last_step_says(info, is_success):
+    env = Counter()
+    env.reset()
+    step = env.step
+    env.step = lambda action: (*step(action)[:4], info)
+    assert hold_action(env, np.array([0, 3], np.float32), 2).is_success is is_success

@@ -115,7 +115,7 @@ def test_video_in_a_notebook(agent: SimpleNamespace, tmp_path: Path, monkeypatch
 def test_player(agent: SimpleNamespace) -> None:
     shown = create_animation(agent, display_mode="js", every_n_steps=4, fps=20)
     assert isinstance(shown, Html)
-    frames = re.search(r"const frames = (\[.*\]), delay = 50.0;", html.unescape(shown._repr_html_()))
+    frames = re.search(r"const delay = 50.0, frames = (\[.*\]);", html.unescape(shown._repr_html_()))
     assert frames is not None
     images = [Image.open(io.BytesIO(base64.b64decode(image))) for image in json.loads(frames[1])]
     assert [image.size for image in images] == [(960, 540)] * 4

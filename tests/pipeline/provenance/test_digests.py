@@ -92,13 +92,42 @@ def test_a_stage_made_from_other_upstream_files_is_incomplete(laboratory: Labora
     assert complete_stages(laboratory.results, lock) == ("train",)
 
 
+def entry(stage, md5="1", reads="", **params):
+    """A stage in dvc.lock, with an output of this hash, made from the train stage's of another."""
+    deps = [{"path": "results/train/seeds", "md5": reads}] if reads else []
+    outs = [{"path": "results/train/seeds" if stage == "train" else f"results/{stage}/file", "md5": md5}]
+    return {"deps": deps, "outs": outs, "params": {"params.yaml": params}}
+
+
 def test_locked_parameters_override_the_file() -> None:
     params = {"seeds": [1, 2], "train": {"n_episodes": 7, "workers": 2}}
-    lock = {"stages": {"train": {"params": {"params.yaml": {"seeds": [3], "train.n_episodes": 50}}}}}
+    lock = {"stages": {"train": entry("train", seeds=[3], **{"train.n_episodes": 50})}}
     assert params_of_results(params, lock) == {"seeds": [3], "train": {"n_episodes": 50, "workers": 2}}
     assert params["seeds"] == [1, 2]
 
 
 def test_locked_parameters_replace_values_by_sections() -> None:
-    lock = {"stages": {"train": {"params": {"params.yaml": {"agent.lr_actor": 0.5, "seeds": [1]}}}}}
+    lock = {"stages": {"train": entry("train", seeds=[1], **{"agent.lr_actor": 0.5})}}
     assert params_of_results({"agent": 3, "seeds": [2]}, lock) == {"agent": {"lr_actor": 0.5}, "seeds": [1]}
+
+
+def test_a_stage_that_is_left_from_an_earlier_result_says_nothing_of_the_present_one() -> None:
+    """Training anew alone leaves what evaluate once read in the lock."""
+    lock = {
+        "stages": {
+            "train": entry("train", "new", seeds=[3], **{"train.action_repeat": 30}),
+            "evaluate": entry("evaluate", reads="old", seeds=[1, 2], **{"train.action_repeat": 5}),
+        }
+    }
+    assert list(locked_digests(lock)) == ["train"]
+    assert params_of_results({}, lock) == {"seeds": [3], "train": {"action_repeat": 30}}
+
+
+def test_stages_with_other_parameters_are_not_of_one_result() -> None:
+    """Evaluated in another environment than trained in, by `dvc repro --single-item evaluate`."""
+    made = {"seeds": [1], "environment": {"id": "A", "kwargs": {"gravity": 1}}}
+    other = {"seeds": [1], "environment": {"id": "A", "kwargs": {"gravity": 2}}}
+    lock = {"stages": {"train": entry("train", **made), "evaluate": entry("evaluate", reads="1", **made)}}
+    assert list(locked_digests(lock)) == ["train", "evaluate"]
+    lock["stages"]["evaluate"] = entry("evaluate", reads="1", **other)
+    assert list(locked_digests(lock)) == ["train"]

@@ -106,3 +106,11 @@ def test_metrics_are_read_and_invalid_ones_reported():
     ):
         with pytest.raises(DamagedFileError, match=rf"\Am: {re.escape(expected)}"):
             metrics_in(content, "m")
+
+
+def test_aliases_that_expand_without_end_are_rejected():
+    levels = [f"l{i + 1}: &l{i + 1} [{', '.join([f'*l{i}'] * 10)}]" for i in range(12)]
+    for parse in (lock_in, params_in):
+        with pytest.raises(DamagedFileError, match="aliases expand to more than 100,000 values"):
+            parse("\n".join(["l0: &l0 [1, 1]", *levels]))
+    assert params_in("seeds: [1]\nenvironment: &a {id: A}\nagain: *a")["again"] == {"id": "A"}

@@ -116,3 +116,27 @@ def test_a_diff_applies_to_its_commit(tmp_path: Path) -> None:
     git(tmp_path, "checkout", "--quiet", "code.py")
     git(tmp_path, "apply", "git.diff")
     assert file.read_text() == "changed\n\nlast\n\n"
+
+
+def test_a_diff_applies_whatever_the_user_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "diff.noprefix": "true",
+        "diff.mnemonicPrefix": "true",
+        "color.ui": "always",
+        "log.showSignature": "true",
+    }
+    (tmp_path / "config").write_text(
+        "".join(f"[{n.split('.')[0]}]\n{n.split('.')[1]} = {v}\n" for n, v in settings.items())
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    project = tmp_path / "project"
+    project.mkdir()
+    git(project, "init", "-q", "-b", "main")
+    (project / "größe.py").write_text("a = 1\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "first", "--no-gpg-sign")
+    (project / "größe.py").write_text("a = 2\n")
+    diff = git_state(project).diff
+    git(project, "checkout", "-q", ".")
+    subprocess.run(["git", "apply"], cwd=project, input=diff.encode(), check=True)
+    assert (project / "größe.py").read_text() == "a = 2\n"

@@ -1,0 +1,20 @@
+import mlflow
+import pytest
+
+from pipeline.tracking.contents import accepted_name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["environment.kwargs.config.speed (m/s)", "a/b", "../x", "a//b", "x" * 300, "größe", "line\nbreak", "train.eps"],
+)
+def test_mlflow_accepts_every_name_of_a_parameter(name, tmp_path):
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'store.db'}")
+    run = client.create_run(client.create_experiment("names", tmp_path.as_uri())).info.run_id
+    client.log_param(run, accepted_name(name), 1)
+    assert list(client.get_run(run).data.params) == [accepted_name(name)]
+
+
+def test_a_name_that_is_accepted_stays_and_others_differ():
+    assert accepted_name("train.grid.x_limits") == "train.grid.x_limits"
+    assert accepted_name("speed (m/s)") != accepted_name("speed [m/s]")
