@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ddpg.environments.interface import UnsuitableEnvironmentError
+from ddpg.environments.contract import check_frames
+from ddpg.environments.interface import UnsuitableEnvironmentError, make
 from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
@@ -29,6 +30,9 @@ Episode = tuple[int, dict[str, Any], TrainingHistory]
 def train(params: Params) -> None:
     """Train the seeds that are not in the seed store, write the stage's results and record them."""
     started = time.perf_counter()
+    # Films come last; that they cannot be made is better known first.
+    with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
+        check_frames(env)
     results.recreate(results.TRAIN / "seeds")
     rows: list[dict[str, Any]] = []
     with (

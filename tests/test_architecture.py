@@ -40,6 +40,8 @@ ROOMS = {
     },
 }
 STAGES = ("train", "evaluate", "animate")
+# Code that the environment may come from, and the packages.
+INPUTS = ("environments", "requirements.lock")
 # What a stage imports without any effect on what it writes.
 NO_DEPENDENCIES = {
     "digests",
@@ -152,8 +154,9 @@ def test_a_stage_depends_on_just_the_modules_that_decide_what_it_writes(stage):
     files = set()
     for dependency in dvc["deps"]:
         path = ROOT / dependency
-        if not dependency.startswith("results"):
+        if not dependency.startswith(("results", *INPUTS)):
             files |= set(path.rglob("*.py")) if path.is_dir() else {path}
+    assert set(INPUTS) <= set(dvc["deps"])
     modules = reachable(f"pipeline.{stage}", without=NO_DEPENDENCIES)
     modules |= {name.rpartition(".")[0] for name in modules} - {"ddpg", "pipeline"}
     # A room's docstring decides nothing.

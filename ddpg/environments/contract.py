@@ -54,6 +54,26 @@ def check(env: Environment) -> list[str]:
     return problems
 
 
+def check_frames(env: Environment) -> None:
+    """Draws two frames.
+
+    Args:
+        env: Made with the render mode `rgb_array`.
+
+    Raises:
+        UnsuitableEnvironmentError: They are not pictures of one size.
+    """
+    env.reset(seed=0)
+    first = env.render()
+    env.step(as_action(env.action_space, env.action_space.low.ravel()))
+    second = env.render()
+    for frame in (first, second):
+        if not (isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3):
+            raise _broken("render", "an array of type uint8 and shape (height, width, 3)", _described(frame))
+    if first.shape != second.shape:
+        raise _broken("render", f"frames of one size, {first.shape}", f"{second.shape}")
+
+
 def _episode(env: Environment, seed: int) -> list[bytes]:
     """The start of an episode, checked step by step."""
     shown = [_checked_reset(env.reset(seed=seed), env)]
@@ -105,7 +125,9 @@ def _broken(method: str, expected: str, received: str) -> UnsuitableEnvironmentE
 def _described(value: Any) -> str:
     if isinstance(value, tuple):
         return f"{len(value)} values"
-    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
+    return (
+        f"an array of type {value.dtype} and shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
+    )
 
 
 @contextmanager

@@ -56,10 +56,10 @@ def write_params(folder, **changes):
 
 def copy_project(folder):
     """The files of a clone, without history, results or environment."""
-    for name in ("ddpg", "pipeline", ".dvc", "results"):
+    for name in ("ddpg", "pipeline", "environments", ".dvc", "results"):
         ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "seeds", "*.mp4", "*.npz", "*.csv", "*.json")
         shutil.copytree(ROOT / name, folder / name, ignore=None if name == "ddpg" else ignored)
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in ("dvc.yaml", "requirements.lock", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     write_params(folder)
 

@@ -54,3 +54,19 @@ def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_res
             assert sorted(point.step for point in points) == [1, 2, 3]
     (model,) = client.search_registered_models()
     assert model.name == "ddpg-MountainCarContinuous-v0"
+
+
+@pytest.mark.minutes
+def test_editing_an_environment_of_ones_own_trains_again(project):
+    write_params(project, environment={"id": "environments:PointMass-v0"}, train={"action_repeat": 10})
+    assert stages_run(run(project, "dvc", "repro")) == STAGES
+    before = (project / "results/train/episodes.csv").read_bytes()
+    module = project / "environments/point_mass.py"
+    module.write_text(module.read_text().replace("TIME_STEP = 0.1", "TIME_STEP = 0.05"))
+    output = run(project, "dvc", "repro")
+    assert stages_run(output) == STAGES
+    assert "reused" not in output
+    assert (project / "results/train/episodes.csv").read_bytes() != before
+    module.write_text(module.read_text().replace("TIME_STEP = 0.05", "TIME_STEP = 0.1"))
+    run(project, "dvc", "repro")
+    assert (project / "results/train/episodes.csv").read_bytes() == before

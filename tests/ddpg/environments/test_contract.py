@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ddpg import DDPG
-from ddpg.environments.contract import EnvironmentWarning, check
+from ddpg.environments.contract import EnvironmentWarning, check, check_frames
 from ddpg.environments.interface import UnsuitableEnvironmentError, prepare
 from tests.probes import Counter
 
@@ -37,7 +37,10 @@ def broken(reset=None, step=None):
         ({"reset": lambda obs, info: ({"x": 1}, info)}, "reset: expected an observation of numbers"),
         ({"step": lambda obs, reward, *rest: (obs, reward, True, {})}, "step: expected .*, received 4 values"),
         ({"step": lambda obs, *rest: (obs[None], *rest)}, r"step: expected an observation of shape \(2,\)"),
-        ({"step": lambda obs, reward, *rest: (obs, np.array([reward]), *rest)}, "reward, received an array of shape"),
+        (
+            {"step": lambda obs, reward, *rest: (obs, np.array([reward]), *rest)},
+            "reward, received an array of type",
+        ),
         ({"step": lambda obs, reward, *rest: (obs, None, *rest)}, "a finite number as reward, received None"),
         ({"step": lambda obs, reward, *rest: (obs, np.inf, *rest)}, "a finite number as reward, received inf"),
         ({"step": lambda obs, reward, end, cut, info: (obs, reward, 0, cut, info)}, "a bool as terminated, received 0"),
@@ -104,3 +107,33 @@ def test_the_environment_itself_is_left_alone():
     env = Counter()
     assert check(env) == []
     assert (env.seeds, env.actions) == ([], [])
+
+
+class Filmed(Counter):
+    def __init__(self, *frames):
+        super().__init__()
+        self.frames = iter(frames)
+
+    def render(self):
+        return next(self.frames)
+
+
+FRAME = np.zeros((4, 6, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([None, None], "render: expected an array of type uint8 .*, received None"),
+        ([FRAME / 2, FRAME / 2], "received an array of type float64"),
+        ([FRAME[..., 0], FRAME], r"received an array of type uint8 and shape \(4, 6\)"),
+        ([FRAME, FRAME[:2]], r"frames of one size, \(4, 6, 3\), received \(2, 6, 3\)"),
+    ],
+)
+def test_what_cannot_be_filmed_is_named(frames, message):
+    with pytest.raises(UnsuitableEnvironmentError, match=message):
+        check_frames(Filmed(*frames))
+
+
+def test_frames_of_one_size_can_be_filmed():
+    check_frames(Filmed(FRAME, FRAME))
