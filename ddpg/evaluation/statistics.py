@@ -120,36 +120,42 @@ def bootstrap_difference(
 
 
 def probability_of_improvement(
-    baseline: Scores,
-    candidate: Scores,
-    *,
-    higher_is_better: bool,
-    paired: bool,
-    confidence_level: float,
-    n_samples: int,
-    rng: np.random.Generator,
+    baseline: Scores, candidate: Scores, *, higher_is_better: bool, confidence_level: float
 ) -> Interval:
     """The probability that a random seed of the candidate is better than one of the baseline; ties count half.
 
-    This is the Mann-Whitney statistic divided by the number of pairs (Agarwal et al., 2021, section 4.3), with its
-    bootstrap interval, widened for few seeds and clipped to [0, 1]. Between equals it misses 1/2 in 4 to 7 % of cases
-    with 5 seeds and more. With 3 paired seeds it misses in 27 %: often all are better or all are worse, and the
-    interval is a point. With one seed on a side it is [0, 1]. Arguments as in `bootstrap_difference`.
+    This is the Mann-Whitney statistic divided by the number of pairs (Agarwal et al., 2021, section 4.3). The interval
+    is a score interval, method 5 of Newcombe, "Confidence intervals for an effect size measure based on the
+    Mann-Whitney statistic", part 2, 2006, Statistics in Medicine 25, with Student's t in place of the normal quantile.
+    Nominally 95 %, it misses the true value in at most 5 % of cases with 3 to 20 seeds, normal or exponential: in 0 %
+    with 3, 2 % with 5, 4 % with 10 and 20, and in fewer if the seeds of both sides are positively correlated. A
+    bootstrap of 3 paired seeds missed in 27 %.
+
+    Args:
+        baseline: Shape (n,).
+        candidate: Shape (m,).
+        higher_is_better: Whether the greater score is the better one.
+        confidence_level: Probability, such as 0.95.
     """
+    n, m = len(baseline), len(candidate)
     sign = 1 if higher_is_better else -1
+    # Compared, not subtracted: infinite scores may be equal.
+    x, y = sign * baseline[:, None], sign * candidate[None, :]
+    estimate = float(((y > x) + 0.5 * (y == x)).mean())
+    if min(n, m) == 1:
+        return Interval(estimate, 0.0, 1.0)
+    quantile = float(scipy.stats.t.ppf((1 + confidence_level) / 2, n + m - 2))
 
-    def share(a: Scores, b: Scores) -> Scores:
-        # Compared, not subtracted: infinite scores may be equal.
-        x, y = sign * a[..., :, None], sign * b[..., None, :]
-        return np.asarray(((y > x) + 0.5 * (y == x)).mean(axis=(-2, -1)))
+    def beyond(theta: float) -> float:
+        """Positive for a probability outside of the interval."""
+        variance = theta * (1 - theta) / (n * m)
+        variance *= 1 + ((n + m) / 2 - 1) * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        return (estimate - theta) ** 2 - quantile**2 * variance
 
-    of_baseline, of_candidate = _draw(len(baseline), len(candidate), paired, n_samples, rng)
-    samples = share(baseline[of_baseline], candidate[of_candidate])
-    n, freedom = _degrees_of_freedom(len(baseline), len(candidate), paired)
-    if n == 1:
-        return Interval(float(share(baseline, candidate)), 0.0, 1.0)
-    value, low, high = _widened(float(share(baseline, candidate)), samples, confidence_level, n, freedom)
-    return Interval(value, max(low, 0.0), min(high, 1.0))
+    # At an estimate of 0 or 1 the variance vanishes too.
+    low = scipy.optimize.brentq(beyond, 0.0, min(estimate, 1 - 1e-9)) if estimate > 0 else 0.0
+    high = scipy.optimize.brentq(beyond, max(estimate, 1e-9), 1.0) if estimate < 1 else 1.0
+    return Interval(estimate, float(low), float(high))
 
 
 def performance_profile(scores: Scores, thresholds: ArrayLike) -> Scores:

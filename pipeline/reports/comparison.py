@@ -200,16 +200,21 @@ class Comparison:
 
     def _difference(self, metric: Metric) -> Difference:
         a, b = metric.scores(self.baseline), metric.scores(self.candidate)
-
-        def settings() -> dict[str, Any]:
-            rng = generator(_SEED, Stream.BOOTSTRAP)
-            return {"paired": self.paired, "confidence_level": CONFIDENCE_LEVEL, "n_samples": _N_SAMPLES, "rng": rng}
-
-        change, error = statistics.bootstrap_difference(a, b, metric.statistic, **settings())
+        change, error = statistics.bootstrap_difference(
+            a,
+            b,
+            metric.statistic,
+            paired=self.paired,
+            confidence_level=CONFIDENCE_LEVEL,
+            n_samples=_N_SAMPLES,
+            rng=generator(_SEED, Stream.BOOTSTRAP),
+        )
         return Difference(
             metric,
             change,
-            statistics.probability_of_improvement(a, b, higher_is_better=metric.higher_is_better, **settings()),
+            statistics.probability_of_improvement(
+                a, b, higher_is_better=metric.higher_is_better, confidence_level=CONFIDENCE_LEVEL
+            ),
             n_seeds=(len(a), len(b)),
             seeds_needed=statistics.seeds_needed(
                 change.value, error, len(a), len(b), confidence_level=CONFIDENCE_LEVEL

@@ -29,9 +29,9 @@ def difference(baseline, candidate, *, paired=False, statistic=interquartile_mea
     return bootstrap_difference(np.array(baseline), np.array(candidate), statistic, paired=paired, **arguments)
 
 
-def improvement(baseline, candidate, *, higher_is_better=True, paired=False, **changes):
-    arguments = SETTINGS | {"rng": rng(), "higher_is_better": higher_is_better, "paired": paired} | changes
-    return probability_of_improvement(np.array(baseline), np.array(candidate), **arguments)
+def improvement(baseline, candidate, *, higher_is_better=True):
+    scores = np.array(baseline), np.array(candidate)
+    return probability_of_improvement(*scores, higher_is_better=higher_is_better, confidence_level=0.95)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_seeds_that_never_solved_are_worse_than_any_and_like_each_other():
     never, soon = np.full(5, math.inf), np.array([10.0, 11, 12, 13, 14])
     assert difference(soon, never, statistic=median)[0] == (math.inf, math.inf, math.inf)
     assert difference(never, never, statistic=median)[0] == (0, 0, 0)
-    assert improvement(soon, never, higher_is_better=False) == (0, 0, 0)
-    assert improvement(never, never, higher_is_better=False) == (0.5, 0.5, 0.5)
+    assert improvement(soon, never, higher_is_better=False)[:2] == (0, 0)
+    assert improvement(never, never, higher_is_better=False).value == 0.5
     # Of five, a number as long as three are.
     assert median(np.array([5.0, 6, 7, math.inf, math.inf])) == 7
 
@@ -180,6 +180,27 @@ def test_seeds_that_never_solved_are_worse_than_any_and_like_each_other():
 def test_probability_of_improvement(baseline, candidate, expected):
     assert improvement(baseline, candidate).value == expected
     assert improvement(baseline, candidate, higher_is_better=False).value == 1 - expected
+
+
+def test_the_interval_of_an_improvement_solves_its_equation_and_mirrors():
+    value, low, high = improvement(BASELINE, CANDIDATE)
+    for theta in (low, high):
+        # Hanley and McNeil's variance with exponential scores, both sides of one size.
+        variance = theta * (1 - theta) * (1 + 7 * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / 64
+        assert abs(value - theta) == pytest.approx(stats.t.ppf(0.975, 14) * math.sqrt(variance), rel=1e-6)
+    mirrored = improvement(CANDIDATE, BASELINE)
+    assert (mirrored.low, mirrored.high) == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [0.0, 0.8])
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+@pytest.mark.parametrize("n", [3, 5, 10, 20])
+def test_an_improvement_is_not_claimed_more_often_than_the_level_allows(n, draw, shared):
+    source = np.random.default_rng(8)
+    pairs = [shared * getattr(source, draw)(size=(1, n)) + getattr(source, draw)(size=(2, n)) for _ in range(600)]
+    missed = [not low <= 0.5 <= high for _, low, high in (improvement(*pair) for pair in pairs)]
+    assert np.mean(missed) < 0.07  # 5 %, and what 600 trials vary by
 
 
 def test_about_as_many_seeds_as_are_said_to_be_needed_do_tell():
@@ -198,6 +219,5 @@ def test_no_number_of_seeds_where_there_is_none():
 
 def test_the_same_generator_gives_the_same_figures():
     assert difference(BASELINE, CANDIDATE) == difference(BASELINE, CANDIDATE)
-    assert improvement(BASELINE, CANDIDATE) == improvement(BASELINE, CANDIDATE)
     first, second = (bootstrap(BASELINE, interquartile_mean, 0.95, 100, rng()) for _ in range(2))
     assert first == second
