@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_d
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface
-from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.interface import Environment
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
 from ddpg.numerics import warn_of_obstacles
@@ -45,11 +43,8 @@ class DDPG(OffPolicyAgent):
         env: The environment.
         trainer: Runs the episodes, and holds what comes of them.
 
-    Warns:
-        EnvironmentWarning: A short trial shows that results in the environment cannot repeat.
-
     Raises:
-        UnsuitableEnvironmentError: The environment's spaces are of another kind, or it breaks Gymnasium's interface.
+        UnsuitableEnvironmentError: The environment's spaces are of another kind.
         pydantic.ValidationError: A hyperparameter is unknown or out of its range.
     """
 
@@ -68,8 +63,6 @@ class DDPG(OffPolicyAgent):
         )
         self.trainer = Trainer(self, self.env)
         self._is_seed_given = seed is not None
-        for problem in check(self.env):
-            warnings.warn(problem, EnvironmentWarning, stacklevel=2)
         self._checkpoints: checkpoint.Written | None = None
 
     @property
@@ -140,10 +133,13 @@ class DDPG(OffPolicyAgent):
             The agent's history.
 
         Warns:
+            EnvironmentWarning: A short trial shows that results in the environment cannot repeat.
             PortabilityWarning: Once per process, if a seed was given but results depend on the machine.
 
         Raises:
             pydantic.ValidationError: A setting is unknown or out of its range.
+            UnsuitableEnvironmentError: The environment breaks Gymnasium's interface, or an episode does not end.
+            NotFiniteError: The environment returned, or the networks computed, NaN or infinity.
         """
         if self._is_seed_given:
             warn_of_obstacles()

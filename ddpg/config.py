@@ -32,7 +32,13 @@ class Config(BaseModel):
         """Numbers and arrays of NumPy, as a search over hyperparameters draws them."""
         if not isinstance(values, dict):
             return values
-        return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
+        return {name: _without_numpy(value) for name, value in values.items()}
+
+
+def _without_numpy(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_numpy(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class AgentConfig(Config):

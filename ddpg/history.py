@@ -64,12 +64,13 @@ class EpisodeHistory:
     def reached_goal(self) -> bool:
         """Whether the episode was a success, as the environment says, or ended with a prize.
 
-        A prize is a last reward that outweighs all others of the episode, in a terminal state. An environment that
-        rewards each step, failing ones included, gives none.
+        A prize is a last reward that outweighs all others of the episode, of which there are some, in a terminal state.
+        An environment that rewards each step, failing ones included, gives none.
         """
         if self.is_success is not None:
             return self.is_success
-        return self.terminated and float(self.rewards[-1]) > float(np.abs(self.rewards[:-1]).sum())
+        others = np.abs(self.rewards[:-1])
+        return self.terminated and len(others) > 0 and float(self.rewards[-1]) > float(others.sum())
 
 
 class EpisodeRecord(NamedTuple):

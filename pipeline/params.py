@@ -235,6 +235,9 @@ def _environment_problems(params: Params) -> Iterator[str]:
         except UnsuitableEnvironmentError as error:
             yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
             return
+        except Exception as error:  # and so do its steps
+            yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
+            return
         yield from problems
         if "rgb_array" not in env.metadata.get("render_modes", ()):
             yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"

@@ -67,8 +67,9 @@ class Learner:
         return self.compiled.actor_views(np.asarray(self.state.floats))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """The state as arrays, copied."""
-        return {name: vector.numpy() for name, vector in self.state._asdict().items()}
+        """The state and the step sizes as arrays, copied."""
+        vectors = self.state._asdict() | {"step_sizes": self._step_sizes}
+        return {name: vector.numpy() for name, vector in vectors.items()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restores what `state_dict` returned.
@@ -80,6 +81,7 @@ class Learner:
             if state[name].shape != present.shape:
                 raise ValueError(f"{name}: expected shape {present.shape}, received {state[name].shape}")
         self.state = LearnerState(tf.constant(state["floats"]), tf.constant(state["integers"]))
+        self._step_sizes = tf.constant(state["step_sizes"])
 
     def networks(self) -> dict[str, keras.Model]:
         """New Keras models with the present weights: actor, critic, target_actor, target_critic."""

@@ -118,7 +118,7 @@ class ReplayBuffer:
             ValueError: It is that of a buffer of another width or capacity.
         """
         rows = state["rows"]
-        if rows.shape[1:] != self.rows.shape[1:] or len(rows) > self.capacity:
+        if rows.shape != (min(state["n_added"], self.capacity), *self.rows.shape[1:]):
             raise ValueError(f"rows: expected shape {self.rows.shape}, received {rows.shape}")
         self.rows[: len(rows)] = rows
         self.n_added = state["n_added"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpg.environments.copies import copies
+from ddpg.environments.copies import copy_of, wrappers_of
 from ddpg.environments.interface import Environment, UnsuitableEnvironmentError, as_action
 
 _STEPS = 10
@@ -19,7 +19,7 @@ class EnvironmentWarning(UserWarning):
 
 
 def check(env: Environment) -> list[str]:
-    """Tries an environment in a copy.
+    """Tries an environment in a copy; one that cannot be copied is not tried.
 
     Args:
         env: As `interface.prepare` returned it.
@@ -31,25 +31,30 @@ def check(env: Environment) -> list[str]:
         UnsuitableEnvironmentError: It breaks Gymnasium's interface; the message names the method, what was expected and
             what was received.
     """
-    problems = []
+    trial = copy_of(env)
+    if trial is None:
+        return []
     with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
-        trial = copies(env, 1)[0]
-        first, again = _episode(trial, seed=0), _episode(trial, seed=0)
+        first, statistics = _episode(trial, seed=0), _running_statistics(trial)
+        again, later = _episode(trial, seed=0), _running_statistics(trial)
+    changing = [name for name, values in later.items() if values != statistics.get(name)]
+    problems = []
     if draws:
+        effect = "which environments side by side share" if first == again else "which reset(seed=...) does not seed"
         problems.append(
-            "environment: expected randomness from self.np_random alone, which reset(seed=...) seeds, "
-            f"but it draws from {' and '.join(draws)}"
+            "environment: expected randomness from self.np_random alone, "
+            f"but it draws from {' and '.join(draws)}, {effect}"
         )
-    statistics = [type(wrapper).__name__ for wrapper in _wrappers(env) if _has_running_statistics(wrapper)]
-    if statistics:
+    if changing:
         problems.append(
-            f"environment: expected wrappers without state that outlives an episode, received {', '.join(statistics)}: "
-            "its running statistics change with every episode, tests and validation included, and are not saved"
+            f"environment: expected wrappers without state that outlives an episode, received {', '.join(changing)}: "
+            "running statistics change with every episode, tests and validation included, and are not saved"
         )
-    if not problems and first != again:
+    if first != again and not problems:
         problems.append(
             "environment: expected the same episode after each reset(seed=0) with the same actions, received another: "
-            "its randomness has to come from self.np_random, and nothing may outlive an episode"
+            "reset has to call super().reset(seed=seed), all randomness to come from self.np_random, and nothing may "
+            "outlive an episode"
         )
     return problems
 
@@ -76,7 +81,11 @@ def check_frames(env: Environment) -> None:
 
 def _episode(env: Environment, seed: int) -> list[bytes]:
     """The start of an episode, checked step by step."""
-    shown = [_checked_reset(env.reset(seed=seed), env)]
+    try:
+        returned = env.reset(seed=seed)
+    except TypeError as error:
+        raise _broken("reset", "the keyword seed", str(error)) from error
+    shown = [_checked_reset(returned, env)]
     space, rng = env.action_space, np.random.default_rng(seed)
     for _ in range(_STEPS):
         action = space.low + rng.random(space.shape) * (space.high - space.low)
@@ -97,12 +106,17 @@ def _checked_step(returned: Any, env: Environment) -> tuple[bytes, bytes, bool]:
     if not (isinstance(returned, tuple) and len(returned) == 5):
         raise _broken("step", "(observation, reward, terminated, truncated, info)", _described(returned))
     observation, reward, terminated, truncated, _ = returned
-    if np.ndim(reward) or not np.issubdtype(np.asarray(reward).dtype, np.number) or not np.isfinite(reward):
+    if not (_is_number(reward) and np.isfinite(reward)):
         raise _broken("step", "a finite number as reward", _described(reward))
     for name, value in (("terminated", terminated), ("truncated", truncated)):
-        if not isinstance(value, bool | np.bool_):
+        if not (_is_number(value) and value in (0, 1)):
             raise _broken("step", f"a bool as {name}", _described(value))
     return _checked_observation("step", observation, env), np.float64(reward).tobytes(), bool(terminated or truncated)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a single number or truth value, of Python's or NumPy's."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
 
 
 def _checked_observation(method: str, observation: Any, env: Environment) -> bytes:
@@ -111,7 +125,7 @@ def _checked_observation(method: str, observation: Any, env: Environment) -> byt
         values = np.asarray(observation, np.float32)
     except (TypeError, ValueError):
         raise _broken(method, f"an observation of numbers, of shape {shape}", _described(observation)) from None
-    if values.shape != shape:
+    if values.size != np.prod(shape):
         raise _broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
     if not np.isfinite(values).all():
         raise _broken(method, "a finite observation", str(observation))
@@ -150,13 +164,12 @@ def _listed(state: Any) -> list[Any]:
     return [np.asarray(part).tolist() for part in state]
 
 
-def _wrappers(env: Environment) -> Iterator[Environment]:
-    while "env" in vars(env):
-        yield env
-        env = env.env
-
-
-def _has_running_statistics(wrapper: Environment) -> bool:
-    return any(
-        hasattr(value, "mean") and hasattr(value, "var") and hasattr(value, "count") for value in vars(wrapper).values()
-    )
+def _running_statistics(env: Environment) -> dict[str, list[list[float]]]:
+    """By the name of a wrapper: the running means and counts that it holds, as `NormalizeObservation` does."""
+    found: dict[str, list[list[float]]] = {}
+    for wrapper in wrappers_of(env):
+        for value in vars(wrapper).values():
+            numbers = [getattr(value, name, None) for name in ("mean", "var", "count")]
+            if all(isinstance(number, float | int | np.ndarray | np.number) for number in numbers):
+                found.setdefault(type(wrapper).__name__, []).append([np.asarray(number).tolist() for number in numbers])
+    return found

@@ -1,8 +1,9 @@
 """Copies of an environment that do not influence each other, and the state of their random generators."""
 
 import copy
+import numbers
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -15,10 +16,11 @@ _TRIAL_STEPS = 5
 
 
 def copies(env: Environment, n: int) -> list[Environment]:
-    """Makes independent copies of an environment, without windows.
+    """Makes independent copies of an environment, without windows and without recordings.
 
-    A deep copy keeps changes that were made to the environment. If deep copies share a simulation, for instance by its
-    handle, new environments are made from the specification instead.
+    A deep copy keeps changes that were made to the environment. If it cannot be made, or if deep copies share a
+    simulation, for instance by its handle, new environments are made from the specification, provided that they start
+    like this one. For that the environment is reset.
 
     Args:
         env: Any environment.
@@ -27,36 +29,80 @@ def copies(env: Environment, n: int) -> list[Environment]:
     Returns:
         The copies; or the environment alone, if there is no way to copy it.
     """
-    # A deep copy of an environment with a window would open another.
-    has_window = getattr(env, "render_mode", None) == "human"
-    for way in (_made_from_spec, copy.deepcopy) if has_window else (copy.deepcopy, _made_from_spec):
+    n = min(n, MAX_COPIES)
+    for way in _ways(env):
         try:
-            if _are_independent(way(env), way(env)):
-                return [way(env) for _ in range(min(n, MAX_COPIES))]
+            pair = [way(env), way(env)]
+            if _are_independent(*pair) and (way is _deep_copy or _start_alike(env, pair[0])):
+                return [*pair, *(way(env) for _ in range(n - 2))][:n]
         except Exception:
             continue
     return [env]
 
 
+def copy_of(env: Environment) -> Environment | None:
+    """Makes one copy for a trial, which may share a simulation; `None` if there is no way to copy the environment."""
+    for way in _ways(env):
+        try:
+            return way(env)
+        except Exception:
+            continue
+    return None
+
+
+def wrappers_of(env: Environment) -> Iterator[Environment]:
+    """The wrappers of an environment of Gymnasium or classic gym, outermost first."""
+    while any(base.__name__ == "Wrapper" for base in type(env).__mro__):
+        yield env
+        env = env.env
+
+
 def random_state(env: Environment) -> dict[str, Any] | None:
-    """The state of an environment's own random generator; `None` if it has none, or not yet."""
+    """The state of an environment's own random generator; `None` if it has none.
+
+    A Gymnasium environment that has none yet makes one when it is asked.
+    """
     generator = getattr(_unwrapped(env), "np_random", None)
     return dict(generator.bit_generator.state) if isinstance(generator, np.random.Generator) else None
 
 
 def set_random_state(env: Environment, state: Mapping[str, Any] | None) -> None:
-    """Restores what `random_state` returned."""
-    if state is not None:
-        _unwrapped(env).np_random.bit_generator.state = state
+    """Restores what `random_state` returned, unless the environment has no generator now: it seeds one itself."""
+    generator = getattr(_unwrapped(env), "np_random", None)
+    if state is not None and isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
 
 
 def _unwrapped(env: Environment) -> Environment:
     return getattr(env, "unwrapped", env)
 
 
+def _ways(env: Environment) -> list[Callable[[Environment], Environment]]:
+    # A deep copy of an environment with a window opens another.
+    has_window = getattr(env, "render_mode", None) == "human"
+    return [_made_from_spec, _deep_copy] if has_window else [_deep_copy, _made_from_spec]
+
+
+def _deep_copy(env: Environment) -> Environment:
+    made = _without_recording(copy.deepcopy(env))
+    if getattr(made, "render_mode", None) == "human":
+        _unwrapped(made).render_mode = None
+    return made
+
+
 def _made_from_spec(env: Environment) -> Environment:
     options = {"render_mode": None} if "render_mode" in env.spec.kwargs else {}
-    return gymnasium.make(env.spec, **options)
+    return _without_recording(gymnasium.make(env.spec, **options))
+
+
+def _without_recording(env: Environment) -> Environment:
+    """Removes wrappers that write videos, which would overwrite those of the environment itself."""
+    while type(env).__name__ == "RecordVideo":
+        env = env.env
+    for wrapper in wrappers_of(env):
+        while type(wrapper.env).__name__ == "RecordVideo":
+            wrapper.env = wrapper.env.env
+    return env
 
 
 def _are_independent(first: Environment, second: Environment) -> bool:
@@ -73,6 +119,24 @@ def _are_independent(first: Environment, second: Environment) -> bool:
     with warnings.catch_warnings(action="ignore"):
         alone, beside, again = _trace(first), _trace(first, disturb), _trace(first)
     return alone == beside or alone != again
+
+
+def _start_alike(env: Environment, made: Environment) -> bool:
+    """Whether two environments have the same plain attributes after the same reset, such as physical constants."""
+    before = random_state(env)
+    with warnings.catch_warnings(action="ignore"):
+        env.reset(seed=0)
+        made.reset(seed=0)
+    set_random_state(env, before)
+    return _plain_attributes(env) == _plain_attributes(made)
+
+
+def _plain_attributes(env: Environment) -> dict[str, Any]:
+    def is_plain(value: Any) -> bool:
+        return value is None or isinstance(value, str | bool | numbers.Number | np.ndarray)
+
+    attributes = vars(_unwrapped(env)).items()
+    return {name: np.asarray(value).tolist() for name, value in attributes if is_plain(value) and "render" not in name}
 
 
 def _trace(env: Environment, between: Callable[[], None] = lambda: None) -> list[bytes]:

@@ -1,6 +1,6 @@
 """What the agent requires of an environment, of Gymnasium or of classic gym."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,15 +135,13 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
         total += float(reward)
         if terminated or truncated:
             break
-    is_success = info.get("is_success") if isinstance(info, Mapping) else None
-    return Step(
-        flat_observation(observation),
-        total,
-        bool(terminated),
-        bool(truncated),
-        taken,
-        None if is_success is None else bool(is_success),
-    )
+    return Step(flat_observation(observation), total, bool(terminated), bool(truncated), taken, _success(info))
+
+
+def _success(info: Any) -> bool | None:
+    """What `info` says of success; `None` if it says nothing, or not of a single truth value."""
+    value: Any = info.get("is_success") if isinstance(info, Mapping) else None
+    return bool(value) if np.ndim(value) == 0 and value in (0, 1) else None
 
 
 def require_end(where: str, env: Environment, environment_steps: int) -> None:
@@ -158,12 +156,20 @@ def require_end(where: str, env: Environment, environment_steps: int) -> None:
         EndlessEpisodeError: They are more than any episode should have.
     """
     if environment_steps >= MAX_EPISODE_STEPS:
-        own = getattr(getattr(env, "spec", None), "max_episode_steps", None) or 0
-        if environment_steps >= max(own, MAX_EPISODE_STEPS):
+        limit = max(MAX_EPISODE_STEPS, *_time_limits(env))
+        if environment_steps >= limit:
             raise EndlessEpisodeError(
-                f"{where}: expected an end within {MAX_EPISODE_STEPS:,} environment steps, found none; limit the time, "
-                "by gymnasium.make(..., max_episode_steps=...) or by max_episode_steps in environment.kwargs"
+                f"{where}: expected an end within {limit:,} environment steps, found none; limit the time, by "
+                "gymnasium.wrappers.TimeLimit or by max_episode_steps among the arguments of gymnasium.make"
             )
+
+
+def _time_limits(env: Environment) -> Iterator[int]:
+    """Limits of an environment and its wrappers, in environment steps."""
+    yield getattr(getattr(env, "spec", None), "max_episode_steps", None) or 0
+    while env is not None:
+        yield vars(env).get("_max_episode_steps") or 0 if hasattr(env, "__dict__") else 0
+        env = getattr(env, "env", None)
 
 
 def reward_threshold(env: Environment) -> float | None:

@@ -1,6 +1,7 @@
 """The training loop: episodes, tests, validation and the best policy. It knows nothing of logging or files."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from ddpg.algorithm.learner import UpdateMetrics
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.config import TrainingConfig
 from ddpg.environments import interface
+from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.copies import copies, random_state, set_random_state
 from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
 from ddpg.evaluation.rollouts import mean_score, run_episodes
@@ -80,6 +82,7 @@ class Trainer:
         self.n_successes = 0
         self._validation_envs: list[Environment] = []
         self._n_copied = 0
+        self._is_tried = False
 
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
         """Trains the agent; one that was trained before continues, with its episodes counted on.
@@ -93,6 +96,7 @@ class Trainer:
 
         Raises:
             NotFiniteError: The environment returned, or the networks computed, NaN or infinity.
+            UnsuitableEnvironmentError: A trial shows that the environment breaks Gymnasium's interface.
             EndlessEpisodeError: An episode does not end.
         """
         self.progress = TrainingProgress(config, config.eps, config.n_episodes)
@@ -102,6 +106,7 @@ class Trainer:
         """Runs the episodes that are left of the newest training; as `train`."""
         if self.progress is None:
             return
+        self._try_environment()
         self._drop_unfinished_episode()
         grid = self._state_grid(self.progress.config)
         while self.progress.episodes_left:
@@ -149,6 +154,13 @@ class Trainer:
         if is_best:
             self.best = BestPolicy(len(self.history.training_episodes), score, self.agent.learner.state_dict())
         return is_best
+
+    def _try_environment(self) -> None:
+        """Names what is wrong with the environment, once and before any work."""
+        if not self._is_tried:
+            self._is_tried = True
+            for problem in check(self.env):
+                warnings.warn(problem, EnvironmentWarning, stacklevel=2)
 
     def _drop_unfinished_episode(self) -> None:
         """Drops what is left of an episode that an exception ended, which is run again."""
@@ -334,9 +346,13 @@ class Trainer:
         self.progress = None if config is None else TrainingProgress(config, **state["progress"])
         self.best = None if state["best"] is None else BestPolicy(**state["best"])
         self.n_successes = state["n_successes"]
-        if state["n_copied"]:
+        of_copies = state["validation_environments"]
+        if of_copies:
             self._validation_envs, self._n_copied = copies(self.env, state["n_copied"]), state["n_copied"]
-        environments = [self.env, *self._validation_envs]
-        random_states = [state["environment"], *state["validation_environments"]]
-        for env, of_generator in zip(environments, random_states, strict=True):
+        if len(self._validation_envs) != len(of_copies):
+            received = len(self._validation_envs)
+            raise ValueError(f"environment: expected one with {len(of_copies)} independent copies, received {received}")
+        for env, of_generator in zip(
+            [self.env, *self._validation_envs], [state["environment"], *of_copies], strict=True
+        ):
             set_random_state(env, of_generator)

@@ -66,6 +66,6 @@ def shorten(name: str, length: int = 18) -> str:
 
 
 def show_number(number: float, digits: int = 3) -> str:
-    """Return the number with at least `digits` significant digits, no exponent, and a typographic minus."""
+    """Return the number with up to `digits` significant digits, all digits of large ones, and a typographic minus."""
     text = f"{number:,.0f}" if abs(number) >= 10 ** (digits - 1) else f"{number:.{digits}g}"
     return text.replace("-", "−")

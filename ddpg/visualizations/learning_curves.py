@@ -65,7 +65,7 @@ def draw_group(
     *,
     colour: str = TEST_COLOUR,
 ) -> None:
-    """Draw a group of seeds: faint curves with a star at each best checkpoint, and their interquartile mean.
+    """Draw a group of seeds: faint curves with a star at each best policy, and their interquartile mean.
 
     The mean at each episode has a band, its bootstrap interval clipped to the range of the returns; a single seed has
     neither. See `ddpg.evaluation.statistics`.
@@ -109,6 +109,6 @@ def draw_group(
             markersize=11,
             markeredgecolor="white",
             markeredgewidth=0.6,
-            label="best checkpoint",
+            label="best policy",
             zorder=3,
         )

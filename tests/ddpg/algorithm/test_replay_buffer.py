@@ -59,3 +59,15 @@ def test_same_generator_state_gives_the_same_batch():
     buffer = filled(40, 64)
     first, second = (buffer.sample(8, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_state_of_another_size_is_rejected():
+    small, large = ReplayBuffer(4, 2, 1), ReplayBuffer(16, 2, 1)
+    for i in range(9):
+        small.add(np.zeros(2), np.zeros(1), i, np.zeros(2), False)
+    with pytest.raises(ValueError, match="rows: expected shape"):
+        large.load_state_dict(small.state_dict())
+    again = ReplayBuffer(4, 2, 1)
+    again.load_state_dict(small.state_dict())
+    np.testing.assert_array_equal(again.rows, small.rows)
+    assert (again.n_added, again.reward_std) == (9, small.reward_std)

@@ -2,6 +2,7 @@ import random
 
 import gymnasium
 import numpy as np
+import pandas as pd
 import pytest
 
 from ddpg import DDPG
@@ -36,14 +37,14 @@ def broken(reset=None, step=None):
         ),
         ({"reset": lambda obs, info: ({"x": 1}, info)}, "reset: expected an observation of numbers"),
         ({"step": lambda obs, reward, *rest: (obs, reward, True, {})}, "step: expected .*, received 4 values"),
-        ({"step": lambda obs, *rest: (obs[None], *rest)}, r"step: expected an observation of shape \(2,\)"),
+        ({"step": lambda obs, *rest: (np.tile(obs, 2), *rest)}, r"step: expected an observation of shape \(2,\)"),
         (
             {"step": lambda obs, reward, *rest: (obs, np.array([reward]), *rest)},
             "reward, received an array of type",
         ),
         ({"step": lambda obs, reward, *rest: (obs, None, *rest)}, "a finite number as reward, received None"),
         ({"step": lambda obs, reward, *rest: (obs, np.inf, *rest)}, "a finite number as reward, received inf"),
-        ({"step": lambda obs, reward, end, cut, info: (obs, reward, 0, cut, info)}, "a bool as terminated, received 0"),
+        ({"step": lambda obs, reward, end, cut, info: (obs, reward, 2, cut, info)}, "a bool as terminated, received 2"),
     ],
 )
 def test_what_breaks_the_interface_is_named_before_any_work(change, message):
@@ -74,13 +75,15 @@ def test_randomness_from_elsewhere_is_named_and_left_as_it_was(draw, name):
     np.random.seed(1)
     random.seed(1)
     (problem,) = check(Elsewhere(draw))
-    assert problem.endswith(f"it draws from {name}")
+    assert f"it draws from {name}, which reset(seed=...) does not seed" in problem
     assert (np.random.rand(), random.random()) == expected
 
 
-def test_an_agent_warns_of_an_environment_that_cannot_repeat():
+def test_a_training_warns_once_of_an_environment_that_cannot_repeat():
+    agent = DDPG(Elsewhere(lambda: np.random.rand()), replay_batch_size=8)
     with pytest.warns(EnvironmentWarning, match=r"draws from numpy\.random"):
-        DDPG(Elsewhere(lambda: np.random.rand()), replay_batch_size=8)
+        agent.train_n_episodes(1, n_validation_episodes=0)
+    agent.train_n_episodes(1, n_validation_episodes=0)
 
 
 @pytest.mark.parametrize("wrapper", [gymnasium.wrappers.NormalizeObservation, gymnasium.wrappers.NormalizeReward])
@@ -137,3 +140,61 @@ def test_what_cannot_be_filmed_is_named(frames, message):
 
 def test_frames_of_one_size_can_be_filmed():
     check_frames(Filmed(FRAME, FRAME))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": lambda obs, reward, *rest: (obs, np.float32(reward), *rest)},
+        {"step": lambda obs, reward, *rest: (obs, bool(reward), *rest)},
+        {"step": lambda obs, reward, end, cut, info: (obs, reward, 0, np.array(cut), info)},
+        {"step": lambda obs, *rest: (obs[None], *rest)},
+        {"reset": lambda obs, info: (obs.tolist(), info)},
+    ],
+)
+def test_what_can_be_read_as_meant_is_accepted(change):
+    assert check(broken(**change)) == []
+
+
+def test_a_reset_without_seed_is_named():
+    class Unseeded(Counter):
+        def reset(self):
+            return super().reset()
+
+    with pytest.raises(UnsuitableEnvironmentError, match="reset: expected the keyword seed, received .*seed"):
+        check(Unseeded())
+
+
+def test_randomness_that_reset_seeds_globally_is_still_shared():
+    class Global(Counter):
+        def reset(self, *, seed=None, options=None):
+            np.random.seed(seed)
+            return super().reset(seed=seed)
+
+        def _observation(self):
+            return np.random.uniform(0, 100, self.size).astype(np.float32)
+
+    (problem,) = check(Global())
+    assert problem.endswith("numpy.random, which environments side by side share")
+
+
+def test_statistics_that_are_frozen_or_something_else_are_accepted():
+    env = gymnasium.wrappers.NormalizeObservation(gymnasium.make("MountainCarContinuous-v0"))
+    env.reset(seed=1)
+    env.update_running_mean = False
+    env.table = pd.Series([1.0, 2.0])
+    assert check(env) == []
+
+
+def test_an_attribute_named_env_is_no_wrapper():
+    for simulator in (None, Counter()):
+        env = Counter()
+        env.env = simulator
+        assert check(env) == []
+
+
+def test_an_environment_that_cannot_be_copied_is_left_alone():
+    env = Counter()
+    env.handle = (i for i in ())
+    assert check(env) == []
+    assert (env.seeds, env.actions) == ([], [])

@@ -1,5 +1,6 @@
 import gymnasium
 import numpy as np
+from gymnasium.envs.classic_control import Continuous_MountainCarEnv
 
 from ddpg.environments.copies import MAX_COPIES, copies, random_state, set_random_state
 from tests.probes import Counter
@@ -86,3 +87,35 @@ def test_the_state_of_a_random_generator_returns():
     np.testing.assert_array_equal(env.np_random.random(5), drawn)
     assert random_state(object()) is None
     set_random_state(object(), None)
+
+
+def test_what_is_made_from_the_specification_has_to_start_alike():
+    changed = gymnasium.make("MountainCarContinuous-v0")
+    changed.unwrapped.handle = (i for i in ())  # which cannot be copied
+    changed.unwrapped.power = 0.5
+    assert copies(changed, 2) == [changed]
+
+
+def test_copies_have_no_window_and_record_no_videos():
+    windowed = gymnasium.wrappers.TimeLimit(Continuous_MountainCarEnv(render_mode="human"), 200)
+    windowed.unwrapped.screen = None
+    assert [each.unwrapped.render_mode for each in copies(windowed, 2)] == [None, None]
+
+
+def test_recorders_are_left_out_wherever_they_are(tmp_path):
+    class RecordVideo(gymnasium.Wrapper):
+        """Stands for Gymnasium's, which needs a package for writing videos."""
+
+    made = gymnasium.make("MountainCarContinuous-v0")
+    for env in (RecordVideo(made), gymnasium.wrappers.TimeLimit(RecordVideo(RecordVideo(made)), 9)):
+        (copied,) = copies(env, 1)
+        assert "RecordVideo" not in str(copied)
+        assert "RecordVideo" in str(env)
+
+
+def test_a_generator_that_is_not_there_yet_is_left_to_the_environment():
+    class Late:
+        np_random = None
+
+    set_random_state(Late(), Counter().np_random.bit_generator.state)
+    assert Late.np_random is None

@@ -105,6 +105,33 @@ def test_a_resumed_training_equals_one_without_interruption_bit_for_bit(tmp_path
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
 
 
+def test_step_sizes_that_follow_a_schedule_go_on(tmp_path):
+    def scheduled(agent, records):
+        for record in records:
+            agent.learner.set_step_sizes(0.001 / record.episode, 0.01 / record.episode)
+            yield record
+
+    whole = DDPG(Counter(), SMALL, seed=1)
+    list(scheduled(whole, whole.trainer.train(PLAN)))
+    stopped = DDPG(Counter(), SMALL, seed=1)
+    list(itertools.islice(scheduled(stopped, stopped.trainer.train(PLAN)), 3))
+    stopped.save_checkpoint(tmp_path / "checkpoints")
+    resumed = DDPG.resume(tmp_path / "checkpoints", Counter())
+    list(scheduled(resumed, resumed.trainer.resume()))
+    assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
+
+
+def test_an_environment_that_cannot_be_copied_any_more_is_named(tmp_path):
+    interrupted(tmp_path, (3,))
+    env = Counter()
+    env.handle = (i for i in ())
+    with (
+        pytest.warns(CheckpointWarning),
+        pytest.raises(CheckpointError, match="expected one with 2 independent copies"),
+    ):
+        DDPG.resume(tmp_path, env)
+
+
 @pytest.mark.filterwarnings("ignore::ddpg.environments.contract.EnvironmentWarning")
 @pytest.mark.parametrize("after", [1, 3])
 def test_the_environments_own_generators_go_on(tmp_path, after):
