@@ -33,7 +33,7 @@ def copies(env: Environment, n: int) -> list[Environment]:
     for way in _ways(env):
         try:
             pair = [way(env), way(env)]
-            if _are_independent(*pair) and (way is _deep_copy or _start_alike(env, pair[0])):
+            if _are_independent(*pair) and (way is _deep_copy or _start_alike(env, *pair)):
                 return [*pair, *(way(env) for _ in range(n - 2))][:n]
         except Exception:
             continue
@@ -121,14 +121,18 @@ def _are_independent(first: Environment, second: Environment) -> bool:
     return alone == beside or alone != again
 
 
-def _start_alike(env: Environment, made: Environment) -> bool:
-    """Whether two environments have the same plain attributes after the same reset, such as physical constants."""
+def _start_alike(env: Environment, *made: Environment) -> bool:
+    """Whether an environment has the plain attributes of new ones after the same reset, such as physical constants.
+
+    Those in which the new ones differ from each other, such as handles, do not count.
+    """
     before = random_state(env)
     with warnings.catch_warnings(action="ignore"):
-        env.reset(seed=0)
-        made.reset(seed=0)
+        for each in (env, *made):
+            each.reset(seed=0)
     set_random_state(env, before)
-    return _plain_attributes(env) == _plain_attributes(made)
+    present, first, second = (_plain_attributes(each) for each in (env, *made))
+    return all(present.get(name) == value for name, value in first.items() if second.get(name) == value)
 
 
 def _plain_attributes(env: Environment) -> dict[str, Any]:

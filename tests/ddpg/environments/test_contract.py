@@ -161,7 +161,7 @@ def test_a_reset_without_seed_is_named():
         def reset(self):
             return super().reset()
 
-    with pytest.raises(UnsuitableEnvironmentError, match="reset: expected the keyword seed, received .*seed"):
+    with pytest.raises(UnsuitableEnvironmentError, match=r"reset: expected the keyword seed, received .*seed"):
         check(Unseeded())
 
 

@@ -24,7 +24,8 @@ class Plane(gym.Env[Any, Any]):
     def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         # In place, as an environment may.
         self.state += [action[0], 1]
-        return self.state.copy(), 1.0, bool(self.state[1] > 8), False, {}
+        ended = bool(self.state[1] > 8)
+        return self.state.copy(), 1.0, ended, False, {"is_success": ended}
 
 
 class Hidden(Plane):

@@ -62,7 +62,9 @@ def test_environments_are_closed_after_the_last_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "colour"), [({}, GREEN), ({"terminated": False, "truncated": True}, GREY)], ids=["goal", "time limit"]
+    ("changes", "colour"),
+    [({"is_success": True}, GREEN), ({"terminated": False, "truncated": True}, GREY)],
+    ids=["goal", "time limit"],
 )
 def test_the_end_is_marked(changes: dict[str, bool], colour: tuple[int, int, int]) -> None:
     episode = EpisodeHistory(**{**vars(record()), **changes})
