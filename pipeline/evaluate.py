@@ -16,8 +16,6 @@ from pipeline.provenance.result import Result
 from pipeline.scores import POLICIES, EvaluatedPolicy, episodes_table, seeds_table, summarize
 from pipeline.stages import TRAIN
 
-CONCURRENT_EPISODES = 50
-"""Environments stepped side by side: one policy call serves them all."""
 TRAINING_COLUMNS = ("environment_steps", "training_return", "test_return", "validation_return", "reached_goal")
 
 
@@ -27,7 +25,7 @@ def evaluate(params: Params) -> None:
     training = trained.read_training(TRAINING_COLUMNS)
     with make(params.environment.id, params.environment.kwargs) as env:
         threshold = reward_threshold(env)
-        envs = copies(prepare(env), min(CONCURRENT_EPISODES, params.evaluate.n_episodes))
+        envs = copies(prepare(env), params.evaluate.n_episodes)
         evaluated = evaluate_policies(trained, params, envs)
     seeds = seeds_table(evaluated, training, threshold)
     metrics = summarize(seeds, threshold, params.evaluate)

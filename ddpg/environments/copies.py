@@ -12,6 +12,7 @@ import numpy as np
 from ddpg.environments.interface import Environment, flat_observation
 
 MAX_COPIES = 50
+"""As many episodes run side by side: one policy call serves them all."""
 _TRIAL_STEPS = 5
 
 
