@@ -92,7 +92,7 @@ class EpisodeRecord(NamedTuple):
     """So far."""
     replay_buffer_size: int
     critic_loss: float
-    """Mean over the episode's updates, like the next two; see `ddpg.algorithm.learner.UpdateMetrics`."""
+    """Mean over the episode's updates, like `actor_loss` and `mean_q`; see `ddpg.algorithm.update.UpdateMetrics`."""
     actor_loss: float
     mean_q: float
     reached_goal: bool

@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from ddpg.algorithm.update import (
     Networks,
     NetworkState,
     StepSizes,
+    UpdateMetrics,
     evaluate_grid,
     update,
 )
@@ -61,7 +63,8 @@ class CompiledUpdate:
         start_xla()
         self.observation_size = observation_size
         self.action_size = action_size
-        self.config = config
+        # Reading any other setting raises an AttributeError: it would be that of whoever compiled first.
+        self.settings: Any = SimpleNamespace(**{name: getattr(config, name) for name in COMPILED_SETTINGS})
         actor, critic = self.make_networks(np.random.default_rng(0))
         self.networks = Networks(PureNetwork(actor), PureNetwork(critic))
         self._template = initial_parts(actor, critic)
@@ -74,7 +77,7 @@ class CompiledUpdate:
     def make_networks(self, rng: np.random.Generator) -> tuple[keras.Model, keras.Model]:
         """A new actor and a new critic."""
         sizes = self.observation_size, self.action_size
-        return make_actor(*sizes, self.config, rng), make_critic(*sizes, self.config, rng)
+        return make_actor(*sizes, self.settings, rng), make_critic(*sizes, self.settings, rng)
 
     def initial_state(self, rng: np.random.Generator) -> LearnerState:
         """The state of new networks."""
@@ -116,7 +119,7 @@ class CompiledUpdate:
             step_sizes: Those of actor and critic, a float32 tensor of shape (2,).
 
         Returns:
-            The next state; and the critic's loss, the actor's loss and the batch's mean Q, shape (3,).
+            The next state; and the values of `UpdateMetrics`, shape (number of fields,).
         """
         floats, integers, metrics = self._call("_update", *state, _as_tensor(rows), step_sizes)
         return LearnerState(floats, integers), metrics
@@ -140,8 +143,8 @@ class CompiledUpdate:
         parts = self.unpack(LearnerState(floats, integers))
         batch = Transition.from_rows(rows, self.observation_size, self.action_size)
         sizes = StepSizes(step_sizes[0], step_sizes[1])
-        parts, report = update(self.networks, parts, batch, sizes, self.config)
-        return *self.pack(parts), tf.stack([report.critic_loss, report.actor_loss, report.mean_q])
+        parts, report = update(self.networks, parts, batch, sizes, self.settings)
+        return *self.pack(parts), tf.stack([getattr(report, name) for name in UpdateMetrics._fields])
 
     def _evaluate_grid(
         self, floats: Any, integers: Any, states: Any, action_line: Any, action_dimension: Any

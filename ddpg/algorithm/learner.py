@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,6 @@ from ddpg.algorithm.update import LearnerParts
 from ddpg.config import AgentConfig
 from ddpg.files import DamagedFileError, replacing
 from ddpg.numerics.backend import keras, tf
-
-
-class UpdateMetrics(NamedTuple):
-    """Metrics of one update, or their mean over several."""
-
-    critic_loss: float
-    """Mean squared temporal-difference error plus the L2 penalty, in units of the normalised reward squared."""
-    actor_loss: float
-    """With `actor_gradient: policy`, minus the mean Q of the actor's actions, plus the L2 penalty."""
-    mean_q: float
-    """Mean Q of the batch's actions, in units of the normalised reward."""
 
 
 class Learner:
@@ -45,7 +34,7 @@ class Learner:
         self._step_sizes = tf.constant([actor, critic], tf.float32)
 
     def update(self, rows: NDArray[np.float32]) -> Any:
-        """Learns from a batch, as `ReplayBuffer.sample` gives it; returns `UpdateMetrics` as a tensor of shape (3,)."""
+        """Learns from a batch of `ReplayBuffer.sample`; returns a tensor of the values of `UpdateMetrics`."""
         self.state, metrics = self.compiled.update(self.state, rows, self._step_sizes)
         return metrics
 

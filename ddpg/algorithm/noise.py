@@ -1,10 +1,28 @@
 """Temporally correlated exploration noise."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Noise(Protocol):
+    """What exploration needs of a noise process."""
+
+    def reset(self) -> None:
+        """Starts a new episode."""
+
+    def sample(self) -> NDArray[Any]:
+        """Draws the next value, shape (size,)."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What lasts from one episode to the next, as arrays and plain values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned."""
 
 
 class OrnsteinUhlenbeckNoise:

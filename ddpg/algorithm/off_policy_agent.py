@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpg.algorithm.learner import Learner
-from ddpg.algorithm.noise import OrnsteinUhlenbeckNoise
+from ddpg.algorithm.noise import Noise, OrnsteinUhlenbeckNoise
 from ddpg.algorithm.policy import Policy
 from ddpg.algorithm.replay_buffer import ReplayBuffer
 from ddpg.algorithm.saved_agent import Description
@@ -34,7 +34,7 @@ class OffPolicyAgent:
         self.observation_size, self.action_size = observations.low.size, actions.low.size
         self.learner = Learner(self.observation_size, self.action_size, config, generator(seed, Stream.NETWORKS))
         self.replay_buffer = ReplayBuffer(config.replay_buffer_size, self.observation_size, self.action_size)
-        self.noise = OrnsteinUhlenbeckNoise(
+        self.noise: Noise = OrnsteinUhlenbeckNoise(
             self.action_size, config.ou_mu, config.ou_theta, config.ou_sigma, generator(seed, Stream.NOISE)
         )
         self.n_updates = 0
@@ -113,7 +113,7 @@ class OffPolicyAgent:
         return len(self.replay_buffer) > (self.config.replay_batch_size if starts is None else starts)
 
     def learn(self) -> Any:
-        """Makes one update from a random batch; returns `UpdateMetrics` as a tensor of shape (3,)."""
+        """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
         rows = self.replay_buffer.sample(
             self.config.replay_batch_size, self._sampling, self.config.reward_normalization
         )

@@ -63,8 +63,19 @@ class StepSizes(NamedTuple):
     critic: Any
 
 
+class UpdateMetrics(NamedTuple):
+    """Metrics of one update, or their mean over several."""
+
+    critic_loss: float
+    """Mean squared temporal-difference error plus the L2 penalty, in units of the normalised reward squared."""
+    actor_loss: float
+    """With `actor_gradient: policy`, minus the mean Q of the actor's actions, plus the L2 penalty."""
+    mean_q: float
+    """Mean Q of the batch's actions, in units of the normalised reward."""
+
+
 class UpdateReport(NamedTuple):
-    """What an update tells of itself."""
+    """What an update computes besides the next state: the fields of `UpdateMetrics`, shape (), and more."""
 
     critic_loss: Any
     """Mean over the critics, shape ()."""
@@ -73,7 +84,7 @@ class UpdateReport(NamedTuple):
     mean_q: Any
     """Mean Q of the batch's actions by the first critic, shape ()."""
     td_errors: Any
-    """Target minus Q of the first critic, shape (n, 1): what prioritised replay ranks by."""
+    """Target minus Q of the first critic, shape (n, 1)."""
 
 
 def temporal_difference_target(reward: Any, terminal: Any, next_q: Any, discount_factor: float) -> Any:

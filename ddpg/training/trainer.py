@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.algorithm.learner import UpdateMetrics
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
+from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
 from ddpg.environments import interface
 from ddpg.environments.contract import EnvironmentWarning, check
@@ -267,7 +267,7 @@ class Trainer:
 
     def _mean_metrics(self, where: str, losses: list[Any]) -> UpdateMetrics:
         if not losses:
-            return UpdateMetrics(math.nan, math.nan, math.nan)
+            return UpdateMetrics(*[math.nan] * len(UpdateMetrics._fields))
         means: list[float] = np.stack(losses).astype(np.float64).mean(axis=0).tolist()
         metrics = UpdateMetrics(*means)
         for quantity, value in metrics._asdict().items():

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from ddpg.history import EpisodeRecord
 from pipeline.params import load
 from pipeline.provenance.digests import content_digest
 from pipeline.stages import ANIMATE, EVALUATE, STAGES, TRAIN
@@ -47,7 +48,7 @@ class Laboratory:
         for episode in range(1, self.n_episodes + 1):
             learning = episode > 2
             progress = episode / self.n_episodes
-            yield {
+            record = {
                 "episode": episode,
                 "epsilon": 1 - progress,
                 "training_return": float(rng.normal(90 * progress, 5)),
@@ -63,6 +64,8 @@ class Laboratory:
                 "reached_goal": episode > 1,
                 "is_best": learning,
             }
+            assert record.keys() == set(EpisodeRecord._fields)
+            yield record
 
     def train(self) -> None:
         rows = [{"seed": seed, **record} for seed in self.seeds for record in self.records(seed)]

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ddpg.algorithm.compiled import COMPILED_SETTINGS, LearnerState, compiled, compiled_update
 from ddpg.algorithm.learner import Learner
+from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import AgentConfig
 
 SMALL = AgentConfig(
@@ -45,6 +46,10 @@ OTHER = {
 }  # fmt: skip
 
 
+def test_each_compiled_setting_has_another_value_here():
+    assert OTHER.keys() == COMPILED_SETTINGS
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", sorted(COMPILED_SETTINGS))
 def test_a_compiled_setting_changes_the_update(setting):
@@ -63,9 +68,21 @@ def test_other_settings_share_the_compiled_update():
         "replay_batch_size": 4, "learning_starts": 5, "successes_before_learning": 3, "reward_normalization": "none",
         "bootstrap_on_truncation": False, "train_during_episode": False,
     }  # fmt: skip
-    assert changes.keys() | COMPILED_SETTINGS == set(AgentConfig.model_fields)
+    missing = set(AgentConfig.model_fields) - changes.keys() - COMPILED_SETTINGS
+    assert not missing, "a setting that the update reads belongs in COMPILED_SETTINGS, any other in this test"
     assert learner(**changes).compiled is learner().compiled
     assert learner(l2_reg_actor=0.5).compiled is not learner().compiled
+
+
+def test_a_setting_that_is_not_compiled_cannot_be_read():
+    with pytest.raises(AttributeError, match="ou_sigma"):
+        learner().compiled.settings.ou_sigma  # noqa: B018
+
+
+def test_metrics_are_reported_by_their_names():
+    """With the loss of the actor far from both others, and Q from the loss of the critic."""
+    metrics = UpdateMetrics(*learner(l2_reg_actor=3.0, l2_reg_critic=9.0).update(ROWS).numpy())
+    assert metrics.critic_loss > metrics.actor_loss > 3 > abs(metrics.mean_q)
 
 
 def test_step_sizes_may_follow_a_schedule_without_another_compilation():

@@ -5,7 +5,7 @@ import pytest
 
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.policy import Policy
-from ddpg.algorithm.saved_agent import Description, write_description
+from ddpg.algorithm.saved_agent import Description, read_description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
 
@@ -30,7 +30,10 @@ def test_is_the_keras_actor(tmp_path, changes):
     learner = saved(tmp_path, **changes)
     observations = np.random.default_rng(1).uniform(-1, 0.5, (20, 2)).astype(np.float32)
     scaled = learner.networks()["actor"](OBSERVATIONS.scale(observations)).numpy()
-    live = Policy(Description(learner.compiled.config, OBSERVATIONS, ACTIONS), *learner.actor_weights())
+    live = Policy(
+        Description(AgentConfig(hidden_layer_sizes_actor=(5, 4), **changes), OBSERVATIONS, ACTIONS),
+        *learner.actor_weights(),
+    )
     for policy in (live, Policy.load(tmp_path)):
         np.testing.assert_allclose(policy(observations), -0.5 + 1.5 * scaled, atol=1e-5)
         np.testing.assert_allclose(policy(observations[0]), policy(observations)[0], atol=1e-6)

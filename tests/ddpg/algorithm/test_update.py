@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -38,7 +40,8 @@ def made(n_critics=1, **changes):
     compiled = CompiledUpdate(OBSERVATION_SIZE, ACTION_SIZE, config)
     states = [compiled.initial_state(np.random.default_rng(1 + i)) for i in range(n_critics)]
     parts = [compiled.unpack(type(state)(*(vector.numpy() for vector in state))) for state in states]
-    return config, compiled.networks, LearnerParts(parts[0].actor, tuple(part.critics[0] for part in parts))
+    settings = SimpleNamespace(**vars(compiled.settings), lr_actor=config.lr_actor, lr_critic=config.lr_critic)
+    return settings, compiled.networks, LearnerParts(parts[0].actor, tuple(part.critics[0] for part in parts))
 
 
 def batch(seed=0, n=16):
@@ -165,8 +168,8 @@ class PlainUpdate:
         statistics = [
             momentum * running + (1 - momentum) * now for running, now in zip(critic.statistics, moments, strict=True)
         ]
-        weights = self.adam(critic.weights, loss, self.config.lr_critic)
-        return critic._replace(weights=weights, statistics=statistics), loss(critic.weights), q
+        moved = self.adam(critic, loss, self.config.lr_critic)
+        return moved._replace(statistics=statistics), loss(critic.weights), q
 
     def actor_step(self, actor, critic, b):
         def q_of(action):
@@ -181,7 +184,7 @@ class PlainUpdate:
                 return -np.mean(np.sum(np.stack(slopes, axis=1) * action, axis=1)) + penalty
             return -np.mean(q_of(action)) + penalty
 
-        moved = actor._replace(weights=self.adam(actor.weights, loss, self.config.lr_actor))
+        moved = self.adam(actor, loss, self.config.lr_actor)
         return self.with_target(moved, self.config.tau_actor), loss(actor.weights)
 
     @staticmethod
@@ -189,12 +192,16 @@ class PlainUpdate:
         return network._replace(target=tau * network.weights + (1 - tau) * network.target)
 
     @staticmethod
-    def adam(weights, loss, rate):
+    def adam(network, loss, rate):
         """Adam's first step, whose corrected moments are the gradient and its square."""
+        weights = network.weights
         gradient = np.array(
             [(loss(weights + step) - loss(weights - step)) / 2e-6 for step in 1e-6 * np.eye(len(weights))]
         )
-        return weights - rate * gradient / (np.abs(gradient) + 1e-7 / np.sqrt(1 - 0.999))
+        return network._replace(
+            weights=weights - rate * gradient / (np.abs(gradient) + 1e-7 / np.sqrt(1 - 0.999)),
+            optimizer=network.optimizer._replace(mean=0.1 * gradient),
+        )
 
 
 class Weights:
@@ -236,6 +243,8 @@ def test_one_update_is_that_of_plain_numpy(n_critics, settings, options):
     for now, then in zip((received.actor, *received.critics), (expected.actor, *expected.critics), strict=True):
         np.testing.assert_allclose(now.weights, then.weights, atol=1e-5)
         np.testing.assert_allclose(now.target, then.target, atol=1e-5)
+        # The first step's size hardly depends on the gradient's; its mean does.
+        np.testing.assert_allclose(now.optimizer.mean, then.optimizer.mean, rtol=1e-3, atol=1e-5)
         for statistic, plain in zip(now.statistics, then.statistics, strict=True):
             np.testing.assert_allclose(statistic, plain, atol=1e-5)
     for name, value, plain in zip(report._fields, report, expected_report, strict=True):

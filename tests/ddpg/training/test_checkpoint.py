@@ -12,7 +12,7 @@ import pytest
 
 from ddpg import DDPG, AgentConfig, GridConfig, TrainingConfig
 from ddpg.environments.interface import UnsuitableEnvironmentError
-from ddpg.training.checkpoint import CheckpointError, CheckpointWarning
+from ddpg.training.checkpoint import FORMAT_VERSION, CheckpointError, CheckpointWarning
 from tests.probes import Counter
 
 SMALL = AgentConfig(
@@ -325,8 +325,11 @@ def test_a_checkpoint_of_another_environment_or_version_is_refused_by_name(tmp_p
             DDPG.resume(tmp_path, env)
     with pytest.raises(UnsuitableEnvironmentError):
         DDPG.resume(tmp_path, gym.make("CartPole-v1"))
-    monkeypatch.setattr("ddpg.training.checkpoint.FORMAT_VERSION", 3)
-    with pytest.warns(CheckpointWarning), pytest.raises(CheckpointError, match="format: expected 3, received 2"):
+    monkeypatch.setattr("ddpg.training.checkpoint.FORMAT_VERSION", FORMAT_VERSION + 1)
+    with (
+        pytest.warns(CheckpointWarning),
+        pytest.raises(CheckpointError, match=f"format: expected {FORMAT_VERSION + 1}, received {FORMAT_VERSION}"),
+    ):
         DDPG.resume(tmp_path, Counter())
 
 
