@@ -5,7 +5,7 @@ import pytest
 
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.policy import Policy
-from ddpg.algorithm.saved_agent import Description, read_description, write_description
+from ddpg.algorithm.saved_agent import Description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig
 
