@@ -91,7 +91,7 @@ def _environment_modules(config: EnvironmentConfig) -> set[str]:
     """Names of the modules that define the environment, its wrappers and the objects that these hold."""
     with make(config.id, config.kwargs) as env:
         levels = [*wrappers_of(env), env.unwrapped]
-        parts = [part for level in levels for part in (level, *vars(level).values())]
+        parts = [part for level in levels for part in (level, *_contents(level).values())]
         return {base.__module__ for part in parts for base in type(part).__mro__}
 
 
@@ -114,16 +114,21 @@ def _distributions(modules: set[str]) -> Iterator[str]:
     packages = {name.partition(".")[0] for name in modules}
     for name in modules & sys.modules.keys():
         for value in _contents(sys.modules[name]).values():
-            source = _contents(value)["__name__"] if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+            source = (
+                _contents(value).get("__name__") if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+            )
             packages.add(str(source).partition(".")[0])
     owners = importlib.metadata.packages_distributions()
     return (owner for package in packages - _OWN for owner in owners.get(package, ()))
 
 
-def _contents(module: ModuleType) -> dict[str, Any]:
-    """What `vars` returns, without loading a lazy module."""
-    contents: dict[str, Any] = object.__getattribute__(module, "__dict__")
-    return contents
+def _contents(module: Any) -> Mapping[str, Any]:
+    """What `vars` returns, without loading a lazy module; empty for an object that only takes a module's place."""
+    try:
+        contents: dict[str, Any] = object.__getattribute__(module, "__dict__")
+        return contents
+    except AttributeError:
+        return {}
 
 
 def _texts(value: Any) -> Iterator[str]:

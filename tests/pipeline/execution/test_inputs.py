@@ -7,6 +7,7 @@ import gymnasium
 import pytest
 from ruamel.yaml import YAML
 
+from ddpg.numerics.lazy_imports import lazily
 from pipeline.execution import inputs
 from pipeline.execution.inputs import inputs_of
 from tests.pipeline.small import copy_project, params
@@ -63,7 +64,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for name in ("own_env", "own_reward", "adapter", "adapted"):
+    for name in ("own_env", "own_reward", "own_lazy", "own_eager", "adapter", "adapted"):
         sys.modules.pop(name, None)
     for name in ("Own-v0", "Adapter-v0"):
         gymnasium.registry.pop(name, None)
@@ -97,6 +98,15 @@ def test_the_key_covers_files_that_arguments_name(own):
     assert own_key(**arguments) == key
     (own / "model.xml").write_text("<mujoco></mujoco>")
     assert own_key(**arguments) != key
+
+
+def test_lazy_modules_stay_unloaded_and_what_is_no_module_is_ignored(own, monkeypatch):
+    for name in ("own_lazy", "own_eager"):
+        (own / f"{name}.py").write_text("raise AssertionError" if name == "own_lazy" else "import own_lazy")
+    with lazily("own_lazy"):
+        import own_eager  # noqa: F401
+    monkeypatch.setitem(sys.modules, "own_object", object())
+    assert inputs_of(params()).files["module own_lazy"] == own / "own_lazy.py"
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "keras", "numpy", "gymnasium", "adapter", "adapted"])
