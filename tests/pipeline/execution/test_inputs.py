@@ -64,7 +64,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for name in ("own_env", "own_reward", "own_lazy", "own_eager", "adapter", "adapted"):
+    for name in ("own_env", "own_reward", "own_lazy", "own_eager", "adapter", "adapted", "imported"):
         sys.modules.pop(name, None)
     for name in ("Own-v0", "Adapter-v0"):
         gymnasium.registry.pop(name, None)
@@ -109,16 +109,19 @@ def test_lazy_modules_stay_unloaded_and_what_is_no_module_is_ignored(own, monkey
     assert inputs_of(params()).files["module own_lazy"] == own / "own_lazy.py"
 
 
-@pytest.mark.parametrize("package", ["tensorflow", "keras", "numpy", "gymnasium", "adapter", "adapted"])
+@pytest.mark.parametrize("package", ["tensorflow", "keras", "numpy", "gymnasium", "adapter", "adapted", "imported"])
 def test_the_key_covers_the_versions_of_libraries_and_of_the_packages_behind_an_environment(own, monkeypatch, package):
     site = own / "site-packages"
     for name, source in {
+        "imported": "",
         "adapted": "class Simulation: pass",
         "adapter": """
-            import adapted, gymnasium
+            import gymnasium
+            import imported
             from tests.probes import Counter
             class Adapter(Counter):
                 def __init__(self):
+                    import adapted
                     super().__init__()
                     self.simulation = adapted.Simulation()
             gymnasium.register("Adapter-v0", Adapter)

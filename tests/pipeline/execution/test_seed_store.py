@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from filelock import FileLock
 
 from pipeline.execution import seed_store
 from pipeline.execution.seed_store import SeedStore, checkpoint_directory, is_training, restore, store
@@ -177,24 +178,13 @@ def test_a_full_disk_leaves_no_incomplete_entry(folder, tmp_path, monkeypatch):
         assert [path.name for path in seeds.directory(5).iterdir()] == ["checkpoints"]
 
 
-def test_asking_whether_a_training_runs_does_not_take_its_lock(stored):
-    asking = threading.Event()
-    asking.set()
-
-    def ask():
-        while asking.is_set():
-            is_training(stored.parent.name)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        seeds = SeedStore(params(seeds=[5]))
-        for _ in range(200):
-            with seeds:
-                assert seeds.key
-    finally:
-        asking.clear()
-        thread.join()
+def test_a_seed_is_locked_although_another_process_asks_at_that_moment_whether_it_is(stored):
+    asked = FileLock(stored.with_suffix(".lock"), thread_local=False)
+    seeds = SeedStore(params(seeds=[5]))
+    asked.acquire()
+    threading.Timer(0.2, asked.release).start()
+    with seeds:
+        assert seeds.key == stored.parent.name
 
 
 def test_a_training_whose_lock_cannot_be_opened_may_be_running(stored):
