@@ -19,9 +19,11 @@ from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
 from pipeline import errors, results, stage
 from pipeline.execution import seed_store, seed_training, workers
+from pipeline.execution.inputs import Inputs
 from pipeline.execution.progress import SeedProgress
 from pipeline.params import Params
 from pipeline.tracking import LiveTraining
+from pipeline.tracking import record as record_stage
 
 Episode = tuple[int, dict[str, Any], TrainingHistory]
 """A seed, the fields of an `EpisodeRecord`, and the networks after the episode; see `seed_training.networks_after`."""
@@ -34,31 +36,61 @@ def train(params: Params) -> None:
     with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
         check_frames(env)
     results.recreate(results.TRAIN / "seeds")
-    rows: list[dict[str, Any]] = []
-    with (
-        seed_store.SeedStore(params) as store,
-        LiveTraining(params.model_dump(mode="json"), store.key) as tracker,
-        SeedProgress(params.train.n_episodes) as progress,
-    ):
+    settings = params.model_dump(mode="json")
+    with seed_store.SeedStore(params) as store:
+        stored = reuse_seeds(params.seeds, store)
+        missing = {seed: store.directory(seed) for seed in params.seeds if seed not in stored}
+        if missing:
+            with LiveTraining(settings, store.key) as tracker:
+                is_new = not (stored or any(map(seed_store.has_checkpoints, missing.values())))
+                write_tables(params.seeds, list(log_episodes(params, stored, missing, store, tracker)))
+                tracker.finish(results.RESULTS, {"train_seconds": time.perf_counter() - started} if is_new else {})
+            return
+        write_tables(params.seeds, [{"seed": seed, **record} for seed in stored for record in stored[seed]])
+    # Outside, because a run of seeds that are locked counts as one that is still being written.
+    record_stage("train", settings, results.RESULTS)
 
-        def log(seed: int, record: dict[str, Any], networks: TrainingHistory) -> None:
-            rows.append({"seed": seed, **record})
+
+def reuse_seeds(seeds: Sequence[int], store: seed_store.SeedStore) -> dict[int, list[dict[str, Any]]]:
+    """Copy the results of the seeds that the store holds; return the fields of each seed's `EpisodeRecord`s."""
+    reused = {}
+    for seed in seeds:
+        records = store.restore(seed, results.seed_folder(seed))
+        if records is not None:
+            _say(f"seed {seed}: already trained, reused")
+            reused[seed] = records
+    return reused
+
+
+def log_episodes(
+    params: Params,
+    stored: Mapping[int, Sequence[dict[str, Any]]],
+    missing: Mapping[int, Path | None],
+    store: seed_store.SeedStore,
+    tracker: LiveTraining,
+) -> Iterator[dict[str, Any]]:
+    """Log the stored seeds' episodes, then train the missing ones; yields rows of the stage's table."""
+    for seed, records in stored.items():
+        for record, networks in seed_training.stored_episodes(results.seed_folder(seed), records):
             tracker.log_episode(seed, record, networks)
+            yield {"seed": seed, **record}
+    with (
+        SeedProgress(params.train.n_episodes) as progress,
+        contextlib.closing(train_seeds(params, missing, store.inputs)) as episodes,
+    ):
+        for seed, record, networks in episodes:
+            tracker.log_episode(seed, record, networks)
+            progress.advance(seed, record)
+            yield {"seed": seed, **record}
 
-        for episode in reuse_seeds(params.seeds, store):
-            log(*episode)
-        reused = {row["seed"] for row in rows}
-        directories = {seed: store.directory(seed) for seed in params.seeds if seed not in reused}
-        with contextlib.closing(train_seeds(params, directories)) as episodes_as_they_end:
-            for seed, record, networks in episodes_as_they_end:
-                log(seed, record, networks)
-                progress.advance(seed, record)
-        episodes = in_order_of(params.seeds, rows)
-        results.write_table(results.TRAIN / "episodes.csv", episodes)
-        results.write_json(results.TRAIN / "metrics.json", summarize(episodes))
-        for warning in warnings_about(episodes):
-            print(f"warning: {warning}", file=sys.stderr)
-        tracker.finish(results.RESULTS, {"train_seconds": time.perf_counter() - started})
+
+def write_tables(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> None:
+    """Write the stage's tables from a row per seed and episode, and print the warnings about them."""
+    episodes = in_order_of(seeds, rows)
+    results.write_table(results.TRAIN / "episodes.csv", episodes)
+    results.write_json(results.TRAIN / "metrics.json", summarize(episodes))
+    for warning in warnings_about(episodes):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -66,25 +98,15 @@ def in_order_of(seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> pd.Data
     return pd.DataFrame([row for seed in seeds for row in rows if row["seed"] == seed])
 
 
-def reuse_seeds(seeds: Sequence[int], store: seed_store.SeedStore) -> Iterator[Episode]:
-    """Copy the results of the seeds that the store holds; yields their episodes as `train_seeds` does."""
-    for seed in seeds:
-        folder = results.seed_folder(seed)
-        records = store.restore(seed, folder)
-        if records is None:
-            continue
-        _say(f"seed {seed}: already trained, reused")
-        history = TrainingHistory.load(folder / "history.npz")
-        for record in records:
-            yield seed, record, seed_training.networks_after(history, record["agent_steps"])
-
-
-def train_seeds(params: Params, directories: Mapping[int, Path | None]) -> Generator[Episode, None, None]:
+def train_seeds(
+    params: Params, directories: Mapping[int, Path | None], inputs: Inputs | None = None
+) -> Generator[Episode, None, None]:
     """Train seeds in worker processes; yields each episode once.
 
     Args:
         params: The experiment's parameters.
         directories: By seed to train: its directory in the seed store, `None` if it has none.
+        inputs: See `seed_training.SeedTask`.
 
     Raises:
         StageError: A seed's environment raised or its process died, twice, or its training diverged.
@@ -92,7 +114,7 @@ def train_seeds(params: Params, directories: Mapping[int, Path | None]) -> Gener
     # Imported here since it takes a quarter of a second.
     import joblib  # type: ignore[import-untyped]
 
-    tasks = {seed: seed_training.SeedTask(params, seed, directory) for seed, directory in directories.items()}
+    tasks = {seed: seed_training.SeedTask(params, seed, directory, inputs) for seed, directory in directories.items()}
     # os.cpu_count() ignores the limits that a CPU affinity or a container sets.
     n_workers = min(params.train.workers or joblib.cpu_count(), len(tasks))
     last_episodes = dict.fromkeys(tasks, 0)
@@ -132,7 +154,7 @@ def _failure(error: workers.TaskError, episode: int, *, is_stored: bool) -> erro
     if is_stored:
         lines.append(
             "Finished seeds and the checkpoints of the others are kept: `dvc repro` resumes from them, unless what it "
-            f"depends on changes. After a change to a module that the environment imports, delete {seed_store.FOLDER}."
+            "depends on changes."
         )
     return errors.StageError("\n".join(lines), error.details)
 

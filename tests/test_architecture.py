@@ -50,6 +50,7 @@ NO_DEPENDENCIES = {
     "errors",
     "files",
     "git",
+    "inputs",
     "params",
     "progress",
     "quiet",

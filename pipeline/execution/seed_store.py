@@ -4,73 +4,30 @@
 with the seed's results and its `episodes.json` takes their place; the digest covers all of these files.
 """
 
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from hashlib import sha256
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from ruamel.yaml import YAML
 
-from ddpg.environments.interface import make
-from ddpg.numerics import obstacles
-from pipeline.params import EnvironmentConfig, Params
+from pipeline.execution.inputs import inputs_of
+from pipeline.params import Params
 from pipeline.provenance.digests import content_digest
 from pipeline.provenance.git import project_root
-from pipeline.stages import TRAIN
 
 FOLDER = ".seeds"
 MAX_BYTES = 2 * 2**30
 """Beyond this size, the seeds that were not used for longest are removed."""
-_CODE = Path(__file__).resolve().parents[2]
-_LIBRARIES = {"tensorflow", "keras", "numpy", "gymnasium"}
-_SIMULATORS = {"box2d", "mujoco"}
+_LOCK_SECONDS = 1.0
+"""`is_training` holds a lock for an instant."""
 _CHECKPOINTS, _TRAINED, _EPISODES = "checkpoints", "trained-", "episodes.json"
-
-
-def training_key(params: Params) -> str:
-    """Return a hash of all that determines a seed's training except the seed itself.
-
-    These are the train stage's parameters, its code, the environment's code and the versions of the libraries.
-    """
-    determinants = {
-        "params": {
-            name: value for name, value in TRAIN.select_params(params.model_dump(mode="json")) if name != "seeds"
-        },
-        "code": {path.relative_to(_CODE).as_posix(): content_digest(path) for path in _stage_code()},
-        "environment": _environment_code(params.environment),
-        "versions": _versions(_LIBRARIES | _SIMULATORS) | {"python": platform.python_version()},
-        "obstacles": obstacles(),
-    }
-    return sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _stage_code() -> Iterator[Path]:
-    dvc = YAML(typ="safe", pure=True).load(_CODE / "dvc.yaml")
-    for path in (_CODE / name for name in dvc["stages"]["train"]["deps"]):
-        files = [path] if path.is_file() else path.rglob("*")
-        # Compiled files appear and change when a module is imported.
-        yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
-
-
-def _environment_code(config: EnvironmentConfig) -> dict[str, Any]:
-    """Digest of the module that defines the environment, and the version of the package it is in, if installed."""
-    with make(config.id, config.kwargs) as env:
-        module = type(env.unwrapped).__module__
-    file = getattr(sys.modules[module], "__file__", None)
-    return {"module": file and content_digest(Path(file)), "version": _versions({module.partition(".")[0]})}
-
-
-def _versions(distributions: Iterable[str]) -> dict[str, str]:
-    return {name: found.version for name in distributions for found in importlib.metadata.distributions(name=name)}
 
 
 def is_training(key: str) -> bool:
@@ -85,7 +42,7 @@ def _is_locked(path: Path) -> bool:
     try:
         with FileLock(path, timeout=0):
             return False
-    except Timeout:
+    except OSError:  # a timeout; or nobody knows
         return True
 
 
@@ -98,7 +55,8 @@ class SeedStore:
 
     def __init__(self, params: Params) -> None:
         self.seeds = params.seeds
-        self.folder = project_root() / FOLDER / training_key(params)
+        self.inputs = inputs_of(params)
+        self.folder = project_root() / FOLDER / self.inputs.key()
         self._locks: dict[int, FileLock] = {}
 
     @property
@@ -109,12 +67,13 @@ class SeedStore:
     def __enter__(self) -> Self:
         """Lock the seeds; those that cannot be locked are trained without the store, with a warning."""
         problems: dict[str, list[str]] = {}
+        deadline = time.monotonic() + _LOCK_SECONDS
         for seed in self.seeds:
-            lock = FileLock(self.folder / f"{seed}.lock", timeout=0)
+            lock = FileLock(self.folder / f"{seed}.lock")
             try:
-                self._path(seed).mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+                self._path(seed).mkdir(exist_ok=True)
                 os.utime(self._path(seed))
-                lock.acquire()
                 self._locks[seed] = lock
             except Timeout:
                 problems.setdefault("in use by another process", []).append(str(seed))
@@ -129,35 +88,16 @@ class SeedStore:
     ) -> None:
         """Remove what exceeds the size limit, and unlock the seeds."""
         _remove_least_recently_used(self.folder)
-        for lock in self._locks.values():
-            lock.release()
+        while self._locks:
+            self._locks.popitem()[1].release()
 
     def directory(self, seed: int) -> Path | None:
         """The directory for a seed's checkpoints and results; `None` if the seed is not locked."""
         return self._path(seed) if seed in self._locks else None
 
     def restore(self, seed: int, target: Path) -> list[dict[str, Any]] | None:
-        """Copy a trained seed's results, which need not be locked, into a new folder.
-
-        Returns:
-            The fields of each `EpisodeRecord`, or `None` if the seed has to be trained. A damaged entry is removed with
-            a warning.
-        """
-        for trained in self._path(seed).glob(f"{_TRAINED}*"):
-            try:
-                shutil.copytree(trained, target)
-                # Of the copy: a process that does not hold the lock may copy an entry while it is removed.
-                if content_digest(target) != trained.name.removeprefix(_TRAINED):
-                    raise ValueError("expected the files that were stored, found others")
-                episodes: list[dict[str, Any]] = json.loads((target / _EPISODES).read_text(encoding="utf-8"))
-                (target / _EPISODES).unlink()
-                return episodes
-            except (OSError, ValueError) as error:
-                _warn(f"seed {seed}: its stored results are damaged ({error}); it is trained again")
-                shutil.rmtree(target, ignore_errors=True)
-                if seed in self._locks:
-                    shutil.rmtree(trained, ignore_errors=True)
-        return None
+        """Copy a trained seed's results, which need not be locked; see `restore`."""
+        return restore(self._path(seed), target, is_locked=seed in self._locks)
 
     def _path(self, seed: int) -> Path:
         return self.folder / str(seed)
@@ -166,6 +106,50 @@ class SeedStore:
 def checkpoint_directory(directory: Path) -> Path:
     """Return the folder for the checkpoints of the seed that is stored in this directory."""
     return directory / _CHECKPOINTS
+
+
+def has_checkpoints(directory: Path | None) -> bool:
+    """Return whether a seed's directory, if it has one, holds checkpoints."""
+    return directory is not None and checkpoint_directory(directory).exists()
+
+
+def restore(directory: Path, target: Path, *, is_locked: bool = True) -> list[dict[str, Any]] | None:
+    """Copy a trained seed's results into a folder, in place of any earlier one.
+
+    Args:
+        directory: The seed's, see `SeedStore.directory`.
+        target: The folder.
+        is_locked: Whether no other process can change the directory. If so, damaged results are removed.
+
+    Returns:
+        The fields of each `EpisodeRecord`, or `None` if the seed has to be trained.
+    """
+    for trained in directory.glob(f"{_TRAINED}*"):
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            shutil.copytree(trained, target)
+            _require_intact(target, trained)
+            episodes: list[dict[str, Any]] = json.loads((target / _EPISODES).read_text(encoding="utf-8"))
+            (target / _EPISODES).unlink()
+            return episodes
+        except (OSError, ValueError) as error:
+            shutil.rmtree(target, ignore_errors=True)
+            problem = f"could not be copied ({error})"
+        if is_locked:
+            try:
+                _require_intact(trained, trained)
+            except ValueError:
+                shutil.rmtree(trained, ignore_errors=True)
+                problem = "are damaged"
+            except OSError:  # perhaps only now
+                pass
+        _warn(f"seed {directory.name}: its stored results {problem}; it is trained again")
+    return None
+
+
+def _require_intact(files: Path, trained: Path) -> None:
+    if content_digest(files) != trained.name.removeprefix(_TRAINED):
+        raise ValueError("expected the files that were stored, found others")
 
 
 def store(directory: Path, results: Path, episodes: Iterable[Mapping[str, Any]]) -> None:
@@ -181,9 +165,14 @@ def store(directory: Path, results: Path, episodes: Iterable[Mapping[str, Any]])
     """
     incomplete = directory / "incomplete"
     shutil.rmtree(incomplete, ignore_errors=True)
-    shutil.copytree(results, incomplete)
-    (incomplete / _EPISODES).write_text(json.dumps(list(episodes)), encoding="utf-8")
-    incomplete.rename(directory / f"{_TRAINED}{content_digest(incomplete)}")
+    try:
+        shutil.copytree(results, incomplete)
+        (incomplete / _EPISODES).write_text(json.dumps(list(episodes)), encoding="utf-8")
+        trained = directory / f"{_TRAINED}{content_digest(incomplete)}"
+        shutil.rmtree(trained, ignore_errors=True)  # which could not be restored
+        incomplete.rename(trained)
+    finally:
+        shutil.rmtree(incomplete, ignore_errors=True)
     shutil.rmtree(checkpoint_directory(directory), ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ class Untracked:
 
     def __init__(self, params, key=None):
         self.key = key
-        self.episodes, self.networks, self.finished = [], {}, False
+        self.episodes, self.networks, self.timings = [], {}, None
         Untracked.last = self
 
     def __enter__(self):
@@ -37,7 +37,7 @@ class Untracked:
         self.networks[seed, record["episode"]] = networks
 
     def finish(self, results, timings):
-        self.finished = timings["train_seconds"] > 0
+        self.timings = timings
 
 
 def contents(folder):
@@ -57,6 +57,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("pipeline.train.LiveTraining", Untracked)
+    monkeypatch.setattr("pipeline.train.record_stage", lambda *_: None)
     return tmp_path
 
 
@@ -68,7 +69,7 @@ def test_writes_every_seed_with_the_same_bytes_whatever_the_workers_the_other_se
     assert tables["seed"].tolist() == [2, 2, 2, 3, 3, 3]
     assert tables["episode"].tolist() == [1, 2, 3] * 2
     assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (2, 3) for episode in (1, 2, 3)]
-    assert Untracked.last.finished
+    assert Untracked.last.timings["train_seconds"] > 0
     assert Untracked.last.key
     assert not list((project / ".seeds").rglob("checkpoints"))
     assert sys.modules.get("tensorflow") is tensorflow_before
@@ -107,6 +108,7 @@ class Workers:
 
     def run(self, tasks, n_workers, prepare, perform, **options):
         self.given = list(tasks)
+        assert all(task.inputs.key() == task.directory.parent.name for task in tasks.values() if task.directory)
         for seed, task in tasks.items():
             if seed == self.fail_at:
                 raise KeyboardInterrupt
@@ -134,6 +136,7 @@ def pool(project, monkeypatch):
 
 def test_only_seeds_that_were_never_trained_are_trained(pool, capsys):
     def trained(seeds, **changes):
+        pool.given = []
         train(params(seeds=seeds, **changes))
         return pool.given
 
@@ -142,11 +145,41 @@ def test_only_seeds_that_were_never_trained_are_trained(pool, capsys):
     assert trained([1, 2, 6]) == [6]
     assert "seed 2: already trained, reused" in capsys.readouterr().err
     assert sorted(Untracked.last.episodes) == [(seed, episode) for seed in (1, 2, 6) for episode in (1, 2)]
-    assert Untracked.last.finished
     assert trained([2, 1], agent={"lr_actor": 0.5}) == [2, 1]
     assert trained([1, 2]) == []
     assert contents(results.TRAIN) == written
     assert trained([1, 2], train={"checkpoint_every": 0, "workers": 1}) == []
+
+
+def test_the_time_of_training_is_known_only_if_nothing_was_reused_or_resumed(pool):
+    def timings(*seeds):
+        train(params(seeds=seeds))
+        return list(Untracked.last.timings)
+
+    assert timings(1) == ["train_seconds"]
+    assert timings(1, 2) == []
+    pool.fail_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        timings(3)
+    (folder,) = (results.RESULTS.parent / ".seeds").glob("*/3")
+    seed_store.checkpoint_directory(folder).mkdir()
+    pool.fail_at = None
+    assert timings(3) == []
+
+
+def test_if_all_seeds_are_reused_their_results_are_recorded_without_a_training(pool, monkeypatch):
+    train(params(seeds=[1, 2]))
+    opened, recorded = Untracked.last, []
+
+    def record_stage(stage, settings, folder):
+        (key,) = (path.name for path in seed_store.project_root().glob(".seeds/*"))
+        recorded.append((stage, settings["seeds"], folder, seed_store.is_training(key)))
+
+    monkeypatch.setattr("pipeline.train.record_stage", record_stage)
+    train(params(seeds=[2, 1]))
+    assert recorded == [("train", [2, 1], results.RESULTS, False)]
+    assert pd.read_csv("results/train/episodes.csv")["seed"].tolist() == [2, 2, 1, 1]
+    assert Untracked.last is opened
 
 
 def test_an_interruption_leaves_the_finished_seeds_trained(pool):
@@ -206,7 +239,7 @@ def test_an_environment_that_raises_twice_fails_the_stage_names_the_seed_and_lea
     assert str(error.value).splitlines() == [
         "train: seed 7 failed twice, the last time in episode 2: ZeroDivisionError: the environment broke",
         "Finished seeds and the checkpoints of the others are kept: `dvc repro` resumes from them, unless what it "
-        "depends on changes. After a change to a module that the environment imports, delete .seeds.",
+        "depends on changes.",
     ]
     assert "in step" in error.value.details
     assert "seed 7 failed in episode 2 (ZeroDivisionError: the environment broke); retrying" in capfd.readouterr().err

@@ -1,13 +1,17 @@
+import errno
 import math
 import os
+import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
+from filelock import FileLock
 
 from pipeline.execution import seed_store
-from pipeline.execution.seed_store import SeedStore, checkpoint_directory, is_training, store, training_key
-from tests.pipeline.small import copy_project, params
+from pipeline.execution.seed_store import SeedStore, checkpoint_directory, is_training, restore, store
+from tests.pipeline.small import params
 
 EPISODES = [{"episode": 1, "training_return": 0.1 + 0.2}, {"episode": 2, "training_return": -math.inf}]
 
@@ -31,65 +35,6 @@ def add(seeds, seed, size=1):
     (written / "history.npz").write_text(f"seed {seed}")
     store(directory, written, EPISODES)
     return contents(written)
-
-
-def test_the_key_covers_the_parameters_that_determine_a_seeds_training():
-    key = training_key(params())
-    same = (
-        params(seeds=[9]),
-        params(train={"workers": 1, "checkpoint_every": 3}),
-        params(evaluate={"n_episodes": 7}, tracking={"pictures_every_n_episodes": 0}),
-    )
-    assert {training_key(each) for each in same} == {key}
-    others = (
-        params(agent={"lr_actor": 0.5}),
-        params(train={"n_episodes": 9}),
-        params(environment={"kwargs": {"goal_velocity": 0.01}}),
-    )
-    assert len({key, *(training_key(each) for each in others)}) == 4
-
-
-def test_the_key_covers_the_code_of_the_stage_but_not_its_compiled_files(tmp_path, monkeypatch):
-    copy_project(tmp_path)
-    monkeypatch.setattr(seed_store, "_CODE", tmp_path)
-    key = training_key(params())
-    (tmp_path / "ddpg/numerics/__pycache__").mkdir(exist_ok=True)
-    (tmp_path / "ddpg/numerics/__pycache__/dense.cpython-311.pyc").write_bytes(b"compiled")
-    (tmp_path / "pipeline/ui.py").write_text("changed")
-    assert training_key(params()) == key
-    with (tmp_path / "ddpg/numerics/dense.py").open("a") as file:
-        file.write("# changed\n")
-    assert training_key(params()) != key
-
-
-OWN_ENVIRONMENT = """
-import gymnasium
-from tests.probes import Counter
-class Own(Counter):
-    metadata = {"render_modes": []}
-    def __init__(self):
-        super().__init__()
-gymnasium.register("Own-v0", Own)
-"""
-
-
-def test_the_key_covers_the_environments_module(tmp_path, monkeypatch):
-    module = tmp_path / "own_env.py"
-    module.write_text(OWN_ENVIRONMENT)
-    monkeypatch.syspath_prepend(tmp_path)
-    own = params(environment={"id": "own_env:Own-v0"})
-    key = training_key(own)
-    assert training_key(own) == key
-    with module.open("a") as file:
-        file.write("# changed\n")
-    assert training_key(own) != key
-
-
-@pytest.mark.parametrize(("name", "value"), [("_versions", {"numpy": "9"}), ("obstacles", ["another processor"])])
-def test_the_key_covers_libraries_and_what_makes_numbers_differ(monkeypatch, name, value):
-    key = training_key(params())
-    monkeypatch.setattr(seed_store, name, lambda *_: value)
-    assert training_key(params()) != key
 
 
 def test_a_trained_seed_is_restored_with_the_same_bytes_and_numbers(folder, tmp_path):
@@ -132,38 +77,121 @@ def test_a_damaged_entry_is_removed_with_a_warning(folder, tmp_path, capsys, dam
     assert "warning: seed 5: its stored results are damaged" in capsys.readouterr().err
 
 
-OTHER_PROCESS = """
+HOLD_LOCK = """
 import sys
-from pipeline.execution.seed_store import SeedStore
-from tests.pipeline.small import params
-with SeedStore(params(seeds=[5])) as seeds:
-    print(seeds.key, flush=True)
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_seed_that_another_process_uses_can_be_restored_but_not_written(folder, tmp_path, capsys):
+@pytest.fixture
+def stored(folder):
+    """A store that holds seed 5 and is not open."""
     with SeedStore(params(seeds=[5])) as seeds:
         add(seeds, 5)
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER_PROCESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        key = other.stdout.readline().strip()
-        assert is_training(key)
-        with SeedStore(params(seeds=[5, 6])) as seeds:
-            assert seeds.directory(5) is None
-            assert seeds.directory(6)
-            assert seeds.key is None
-            assert seeds.restore(5, tmp_path / "5") == EPISODES
-        assert (
-            "seeds 5: trained without checkpoints and not stored for reuse (in use by another process)"
-            in capsys.readouterr().err
-        )
-        other.kill()  # which leaves its lock file
+    return seeds.folder / "5"
+
+
+@pytest.fixture
+def elsewhere(stored):
+    """Another process that trains seed 5."""
+    command = [sys.executable, "-c", HOLD_LOCK, str(stored.with_suffix(".lock"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        yield other
+        other.kill()
+
+
+def test_a_seed_that_another_process_uses_can_be_restored_but_not_written(stored, elsewhere, tmp_path, capsys):
+    key = stored.parent.name
+    assert is_training(key)
+    with SeedStore(params(seeds=[5, 6])) as seeds:
+        assert seeds.directory(5) is None
+        assert seeds.directory(6)
+        assert seeds.key is None
+        assert seeds.restore(5, tmp_path / "5") == EPISODES
+    assert (
+        "seeds 5: trained without checkpoints and not stored for reuse (in use by another process)"
+        in capsys.readouterr().err
+    )
+    elsewhere.kill()  # which leaves its lock file
+    elsewhere.wait()
     assert not is_training(key)
     with SeedStore(params(seeds=[5, 6])) as seeds:
         assert seeds.key == key
         assert is_training(key)
+
+
+def test_an_entry_that_another_process_may_be_changing_is_neither_called_damaged_nor_removed(
+    stored, elsewhere, tmp_path, capsys
+):
+    (trained,) = stored.iterdir()
+    (trained / "history.npz").unlink()
+    with SeedStore(params(seeds=[5])) as seeds:
+        assert seeds.restore(5, tmp_path / "5") is None
+    assert trained.exists()
+    error = capsys.readouterr().err
+    assert "could not be copied" in error
+    assert "damaged" not in error
+
+
+def test_an_intact_entry_survives_a_target_that_cannot_be_written(stored, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert restore(stored, tmp_path / "file/5") is None
+    error = capsys.readouterr().err
+    assert "seed 5: its stored results could not be copied" in error
+    assert "damaged" not in error
+    assert restore(stored, tmp_path / "5") == EPISODES
+
+
+def test_an_earlier_folder_is_replaced_by_the_stored_results(stored, tmp_path):
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5/incomplete").touch()
+    assert restore(stored, tmp_path / "5") == EPISODES
+    assert sorted(contents(tmp_path / "5")) == ["best/weights", "history.npz"]
+
+
+def test_a_seed_is_stored_again_over_what_an_interruption_left(stored):
+    before = contents(stored)
+    checkpoint_directory(stored).mkdir()
+    (stored / "incomplete").mkdir()
+    (stored / "incomplete/other").touch()
+    with SeedStore(params(seeds=[5])) as seeds:
+        add(seeds, 5)
+    assert contents(stored) == before
+    assert [path.name[:8] for path in stored.iterdir()] == ["trained-"]
+
+
+def test_a_full_disk_leaves_no_incomplete_entry(folder, tmp_path, monkeypatch):
+    def fill(source, target):
+        target.mkdir()
+        (target / "part").touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", fill)
+    with SeedStore(params(seeds=[5])) as seeds:
+        checkpoint_directory(seeds.directory(5)).mkdir()
+        with pytest.raises(OSError, match="No space left"):
+            add(seeds, 5)
+        assert [path.name for path in seeds.directory(5).iterdir()] == ["checkpoints"]
+
+
+def test_a_seed_is_locked_although_another_process_asks_at_that_moment_whether_it_is(stored):
+    asked = FileLock(stored.with_suffix(".lock"), thread_local=False)
+    seeds = SeedStore(params(seeds=[5]))
+    asked.acquire()
+    threading.Timer(0.2, asked.release).start()
+    with seeds:
+        assert seeds.key == stored.parent.name
+
+
+def test_a_training_whose_lock_cannot_be_opened_may_be_running(stored):
+    lock = stored.with_suffix(".lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    assert is_training(stored.parent.name)
 
 
 def test_without_a_writable_folder_nothing_is_stored(folder, tmp_path, capsys):
@@ -185,15 +213,15 @@ def test_beyond_the_limit_the_least_recently_used_seeds_of_other_trainings_are_r
         pass  # which is now newer than the second
     monkeypatch.setattr(seed_store, "MAX_BYTES", 4300)
     with SeedStore(used):
-        os.utime(folder / training_key(used) / "5", (1e9, 1e9))
+        os.utime(folder / SeedStore(used).folder.name / "5", (1e9, 1e9))
         with SeedStore(present) as seeds:
             add(seeds, 5, size=1500)
-    assert {path.name for path in folder.iterdir()} == {training_key(each) for each in (used, first, present)}
+    assert {path.name for path in folder.iterdir()} == {SeedStore(each).folder.name for each in (used, first, present)}
     # The present training's seeds stay even if they alone exceed the limit.
     monkeypatch.setattr(seed_store, "MAX_BYTES", 100)
     with SeedStore(present):
         pass
-    assert [path.name for path in folder.iterdir()] == [training_key(present)]
+    assert [path.name for path in folder.iterdir()] == [SeedStore(present).folder.name]
 
 
 def test_a_key_from_an_mlflow_store_leads_nowhere_else(folder, tmp_path):

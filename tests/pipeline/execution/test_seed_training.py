@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from pipeline.execution import seed_training
+from pipeline.execution.inputs import inputs_of
 from pipeline.execution.seed_store import checkpoint_directory
 from pipeline.execution.seed_training import SeedTask, _Checkpoints, train_seed
 from pipeline.results import seed_folder
@@ -77,6 +79,64 @@ def test_a_seed_resumes_after_its_last_checkpoint_and_sends_and_writes_the_same(
     steps = [[[snapshot.step for snapshot in networks.snapshots] for _, networks in sent] for sent in (resumed, whole)]
     assert steps[0] == steps[1]
     assert contents(seed_folder(7)) == written
+
+
+@pytest.fixture
+def editable(tmp_path, monkeypatch):
+    """A task that depends on a file, and the file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(seed_training, "_outdated", set())
+    code = tmp_path / "code.py"
+    code.write_text("old")
+    small = params(train={"checkpoint_every": 1})
+    inputs = inputs_of(small)._replace(files={"code": code})
+    directory = tmp_path / inputs.key() / "7"
+    directory.mkdir(parents=True)
+    return SeedTask(small, 7, directory, inputs), code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit_after", [0, 1, 2, 3])
+def test_nothing_is_stored_under_the_key_of_code_that_was_edited_meanwhile(editable, edit_after):
+    (task, code), texts = editable, []
+
+    def receive(message):
+        if isinstance(message, str):
+            texts.append(message)
+        elif message[0]["episode"] == edit_after:
+            code.write_text("edited")
+
+    if edit_after == 0:
+        code.write_text("edited")
+    train_seed(task, receive)
+    assert texts == [
+        "warning: the code or a package changed meanwhile; no more checkpoints are written and nothing is stored"
+    ]
+    assert not list(task.directory.glob("trained-*"))
+    assert (seed_folder(7) / "history.npz").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_may_have_loaded_edited_code_stores_nothing_even_after_the_edit_is_undone(editable):
+    task, code = editable
+    code.unlink()
+    train_seed(task, lambda _: None)
+    code.write_text("old")
+    train_seed(task, lambda _: None)
+    assert not list(task.directory.iterdir())
+
+
+@pytest.mark.slow
+def test_a_seed_whose_process_died_after_it_was_stored_is_not_trained_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task, first, again = SeedTask(params(), 7, tmp_path / "directory"), [], []
+    train_seed(task, first.append)
+    written = contents(seed_folder(7))
+    monkeypatch.setattr(seed_training, "_agent", None)
+    train_seed(task, again.append)
+    assert contents(seed_folder(7)) == written
+    assert [json.dumps(record) for record, _ in again] == [json.dumps(record) for record, _ in first]
+    assert [len(networks.snapshots) for _, networks in again] == [len(networks.snapshots) for _, networks in first]
 
 
 @pytest.mark.slow
