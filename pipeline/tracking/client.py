@@ -106,8 +106,8 @@ class Experiment:
         return search(self.client, [self.id], condition)
 
     def children(self, parent: str) -> dict[int, str]:
-        """Return the runs of a result's seeds."""
-        runs = self.search(f"tags.`mlflow.parentRunId` = '{parent}'")
+        """Return the runs of a result's seeds; other nested runs are left out."""
+        runs = self.search(f"tags.`mlflow.parentRunId` = '{parent}' and tags.seed LIKE '%'")
         return {int(run.data.tags["seed"]): run.info.run_id for run in runs}
 
     def create_run(self, tags: dict[str, str], name: str | None, start_time: int | None) -> str:

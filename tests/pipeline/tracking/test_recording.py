@@ -124,6 +124,15 @@ def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
     assert newest.data.tags["stages"] == "train, evaluate"
 
 
+def test_a_nested_run_of_no_seed_is_left_alone(laboratory: Laboratory, store: Store) -> None:
+    record("train", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    store.client.create_run(parent.info.experiment_id, tags={"mlflow.parentRunId": parent.info.run_id})
+    record("evaluate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.data.tags["stages"] == "train, evaluate"
+
+
 def test_an_interrupted_recording_is_resumed(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
