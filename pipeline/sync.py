@@ -25,10 +25,12 @@ from pipeline.tracking import (
     recorded_runs,
     tag,
     without_model,
+    without_seeds,
 )
 from pipeline.tracking.faults import PATIENT_REQUEST_SECONDS
 
 _LONGEST_TAG = 8000  # MLflow's limit
+_Results = dict[tuple[tuple[str, str], ...], Revision]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Record in MLflow what it does not hold yet of the results of these revisions, from git and DVC's "
         "cache or remote: after training without a tracker, with a new store, with results that DVC brought from "
         "elsewhere, or after runs or models were deleted. The runs are tagged with the commits, branches and tags that "
-        "hold their results. Runs of trainings that were killed are closed. "
+        "hold their results. Runs of trainings that were killed here, in this folder on this machine, are closed. "
         "A second call finds nothing to do.",
         epilog="The store is MLFLOW_TRACKING_URI if set, else mlflow.db in the project's folder.",
     )
@@ -81,7 +83,7 @@ def _chosen(names: Sequence[str], all_commits: bool, all_experiments: bool) -> l
 
 def _sync(revisions: Sequence[Revision]) -> int:
     # A result is its content: revisions with the same one share it.
-    results: dict[tuple[tuple[str, str], ...], Revision] = {}
+    results: _Results = {}
     for revision, digests in all_digests(revisions):
         if revision.kind == WORKSPACE and not digests:
             raise RevisionError(
@@ -91,15 +93,12 @@ def _sync(revisions: Sequence[Revision]) -> int:
         if digests:
             results.setdefault(tuple(digests.items()), revision)
     runs = recorded_runs()
-    modelless = without_model([run.id for run in runs if EVALUATE.name in run.digests])
-    complete = [run for run in runs if run.id not in modelless]
-    missing = [revision for content, revision in results.items() if not _holders(complete, [dict(content)])]
-    recorded = failed = False
+    missing = _missing(results, runs)
+    recorded = False
     for revision in tqdm(missing, unit="result", disable=None, dynamic_ncols=True):
         try:
             recorded |= _record(revision)
         except (*USER_ERRORS, TrackingError) as error:
-            failed = True
             with tqdm.external_write_mode(sys.stderr):
                 report("sync", error, 1)
     closed = close_abandoned()
@@ -107,10 +106,18 @@ def _sync(revisions: Sequence[Revision]) -> int:
         print(f"run {name}: closed, its training or recording was killed")
     if missing:
         runs = recorded_runs()
+        missing = _missing(results, runs)
     tagged = _tag(_holders(runs, [dict(content) for content in results]))
-    if not (recorded or closed or tagged or failed):
+    if not (recorded or closed or tagged or missing):
         print(f"nothing was missing: {_count(revisions, 'revision')}, {_count(results, 'result')}")
-    return int(failed)
+    return int(bool(missing))
+
+
+def _missing(results: _Results, runs: Sequence[RecordedRun]) -> list[Revision]:
+    """The results of which no run holds everything: their digests, their seeds' runs and their model."""
+    modelless = without_model([run.id for run in runs if EVALUATE.name in run.digests])
+    complete = [run for run in runs if run.id not in modelless | without_seeds(runs)]
+    return [revision for content, revision in results.items() if not _holders(complete, [dict(content)])]
 
 
 def _holders(runs: Sequence[RecordedRun], contents: Sequence[Mapping[str, str]]) -> list[RecordedRun]:

@@ -15,13 +15,14 @@ from pipeline.errors import RevisionError
 from pipeline.provenance.digests import params_of_results
 from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
-from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, text_of
+from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, params_of, text_of
 from pipeline.reports.changes import changed_values
 from pipeline.reports.formats import align, show_change, show_interval, show_percent, show_value
 from pipeline.revisions import names as revisions
 from pipeline.revisions.digests import all_digests
 from pipeline.stages import flatten
-from pipeline.tracking import RecordedRun, TrackingError, recorded_runs
+from pipeline.tracking import RecordedRun, recorded_runs
+from pipeline.tracking.faults import reason
 
 _STORE_SECONDS = 10.0
 _INDENT = " " * 5
@@ -150,8 +151,8 @@ def _start_lookup() -> SimpleQueue[tuple[list[RecordedRun], str]]:
     def look_up() -> None:
         try:
             answers.put((recorded_runs(), ""))
-        except TrackingError as error:
-            answers.put(([], str(error)))
+        except Exception as error:
+            answers.put(([], reason(error)))
 
     Thread(target=look_up, daemon=True).start()
     return answers
@@ -194,7 +195,7 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
     own_names = (each.name for each in group if not str(each.commit).startswith(each.name))
     names = dict.fromkeys([*revisions.references("--points-at", holding), *own_names])
     date, subject = _date_and_subject(first)
-    params = params_of_results({}, lock_of(first))
+    params = _params(first)
     best = _metrics(first, note).get("best", {}) if "evaluate" in digests else {}
     scores: dict[str, Any] = {name: best.get(name) for name in _SCORES}
     run = next((run for run in runs if digests.items() <= run.digests.items()), None)
@@ -216,11 +217,19 @@ def _entry(digests: Mapping[str, str], group: Sequence[Revision], runs: Sequence
 
 def _changed_params(revision: Revision, params: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     parent = revisions.parent_of(revision)
-    try:
-        before = params_of_results({}, lock_of(parent)) if parent else {}
-    except RevisionError:  # a merge that was committed with its conflicts
-        before = {}
+    before = _params(parent) if parent else {}
     return changed_values(dict(flatten(before, ".")), dict(flatten(params, "."))) if before else {}
+
+
+def _params(revision: Revision) -> dict[str, Any]:
+    """The parameters in dvc.lock, or those of params.yaml if it has none; empty if both files are missing or invalid.
+
+    A merge that was committed with its conflicts has invalid ones.
+    """
+    try:
+        return params_of_results({}, lock_of(revision)) or params_of(revision)
+    except RevisionError:
+        return {}
 
 
 def _metrics(revision: Revision, note: Note) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from pipeline.tracking.location import tracking_uri
 from pipeline.tracking.matching import close_abandoned
 from pipeline.tracking.model import without_model
 from pipeline.tracking.recording import record, record_missing
-from pipeline.tracking.runs import RecordedRun, digests_of, download, recorded_runs, tag
+from pipeline.tracking.runs import RecordedRun, digests_of, download, recorded_runs, tag, without_seeds
 
 __all__ = [
     "LiveTraining",
@@ -21,4 +21,5 @@ __all__ = [
     "tag",
     "tracking_uri",
     "without_model",
+    "without_seeds",
 ]

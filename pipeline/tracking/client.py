@@ -64,10 +64,16 @@ def all_experiments(client: "MlflowClient") -> list[str]:
 
 def close_family(client: "MlflowClient", experiment: str, parent: str, status: RunStatus) -> None:
     """End a run, and those of its seeds that are open."""
-    children = search(client, [experiment], f"tags.`mlflow.parentRunId` = '{parent}' and attributes.status = 'RUNNING'")
     # The parent last: as long as it is open, its open children can be found.
-    for run in (*[child.info.run_id for child in children], parent):
-        client.set_terminated(run, status)
+    close_children(client, experiment, parent, status)
+    client.set_terminated(parent, status)
+
+
+def close_children(client: "MlflowClient", experiment: str, parent: str, status: RunStatus) -> None:
+    """End the open runs of a result's seeds."""
+    children = search(client, [experiment], f"tags.`mlflow.parentRunId` = '{parent}' and attributes.status = 'RUNNING'")
+    for child in list(children):
+        client.set_terminated(child.info.run_id, status)
 
 
 class Experiment:
@@ -105,14 +111,23 @@ class Experiment:
         """Yield the experiment's runs that fulfil a condition, newest first."""
         return search(self.client, [self.id], condition)
 
-    def children(self, parent: str) -> dict[int, str]:
-        """Return the runs of a result's seeds."""
-        runs = self.search(f"tags.`mlflow.parentRunId` = '{parent}'")
+    def children(self, parent: str, condition: str = "") -> dict[int, str]:
+        """Return the runs of a result's seeds that fulfil a condition, ` and …`; other nested runs are left out."""
+        runs = self.search(f"tags.`mlflow.parentRunId` = '{parent}' and tags.seed LIKE '%'{condition}")
         return {int(run.data.tags["seed"]): run.info.run_id for run in runs}
 
     def create_run(self, tags: dict[str, str], name: str | None, start_time: int | None) -> str:
         """Open a run; return its id."""
         return str(self.client.create_run(self.id, start_time, tags, name).info.run_id)
+
+    def reopen(self, run: str, tags: Mapping[str, str], name: str | None) -> None:
+        """Set a run to running, as `create_run` would, without what else its tags said of its code and experiment."""
+        before = self.client.get_run(run).data.tags
+        self.add_tags(run, tags)
+        for stale in before.keys() - tags.keys():
+            if stale.startswith(("git.", "dvc.", "mlflow.source.git.")):
+                self.client.delete_tag(run, stale)
+        self.client.update_run(run, "RUNNING", name)
 
     def close(self, run: str, status: RunStatus) -> None:
         """End a run; one that has this status keeps its end time."""

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pipeline.provenance.git import origin_of
-from pipeline.tracking.client import Experiment, RunStatus, make_metrics, now
+from pipeline.tracking.client import RunStatus, make_metrics, now
 from pipeline.tracking.contents import Point, episode_points
 from pipeline.tracking.faults import RECORD_SECONDS, REQUEST_SECONDS, Patience, TrackingError, warn
-from pipeline.tracking.matching import UNLOCKED, close_abandoned, find_interrupted
+from pipeline.tracking.matching import close_abandoned, find_interrupted
 from pipeline.tracking.pictures import Painter, picture_steps, pictures_every_n_episodes
+from pipeline.tracking.presence import working
 from pipeline.tracking.recording import Recorder
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ class LiveTraining:
     Args:
         params: Contents of params.yaml.
         key: Names the training: if it was interrupted, its runs are resumed, and no points or pictures are doubled
-            when its episodes are logged again. Nobody else may train by this key meanwhile. `None`: a new one.
+            when its episodes are logged again. `None`: a new one.
     """
 
     def __init__(self, params: Mapping[str, Any], key: str | None = None) -> None:
-        self._delivery = _Delivery(params, key or f"{UNLOCKED}{uuid.uuid4().hex}")
+        self._delivery = _Delivery(params, key or uuid.uuid4().hex)
         self._every_n_episodes = pictures_every_n_episodes(params)
         self._pictured: set[int] = set()
         self._queue: SimpleQueue[_Episode] = SimpleQueue()
@@ -108,20 +109,23 @@ class LiveTraining:
             self._warn(TimeoutError(f"no answer within {seconds:g} s"))
 
     def _work(self) -> None:
-        delay = 0.0
-        while not self._ended.wait(delay):
-            self._attempt(self._deliver)
-            delay = _BATCH_SECONDS if self._reachable else _RETRY_SECONDS
-        self._attempt(self._deliver, self._close)
+        with self._warning(), working() as self._delivery.process:
+            delay = 0.0
+            while not self._ended.wait(delay):
+                with self._warning():
+                    self._deliver()
+                    self._reachable = True
+                delay = _BATCH_SECONDS if self._reachable else _RETRY_SECONDS
+            self._deliver()
+            self._close()
 
     def _deliver(self) -> None:
         self._delivery.send(_drain(self._queue))
 
-    def _attempt(self, *acts: Callable[[], None]) -> None:
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
         try:
-            for act in acts:
-                act()
-            self._reachable = True
+            yield
         except Exception as error:
             self._reachable = False
             self._warn(error)
@@ -145,6 +149,7 @@ class _Delivery:
 
     def __init__(self, params: Mapping[str, Any], key: str) -> None:
         self.patience = Patience()
+        self.process = ""
         self._params = params
         self._key = key
         self._started = now()
@@ -190,12 +195,18 @@ class _Delivery:
 
     def _open(self) -> tuple[Recorder, str]:
         """Open or resume the runs, as far as they are not open yet."""
-        recorder = self._recorder = self._recorder or Recorder(self._params, self.patience)
+        recorder = self._recorder = self._recorder or Recorder(self._params, self.patience, self.process)
         if self._parent is None:
             with suppress(TrackingError):  # what follows would say so
                 close_abandoned()
-            self._resume(recorder.experiment)
-        self._parent = self._parent or recorder.open_parent(origin_of(Path()), self._key, self._started)
+            experiment = recorder.experiment
+            interrupted = find_interrupted(experiment, self._params, self._key, self.process)
+            parent = recorder.open_parent(origin_of(Path()), self._key, self._started, interrupted)
+            self._children = experiment.children(parent)
+            for child in self._children.values():
+                experiment.client.update_run(child, "RUNNING")
+            self._held = {seed: experiment.points(child) for seed, child in self._children.items()}
+            self._parent = parent
         seeds = self._params["seeds"]
         if len(self._children) < len(seeds):
             # A request that was not answered in time may have opened one all the same.
@@ -204,15 +215,6 @@ class _Delivery:
             if seed not in self._children:
                 self._children[seed] = recorder.open_child(self._parent, seed, self._started)
         return recorder, self._parent
-
-    def _resume(self, experiment: Experiment) -> None:
-        parent = find_interrupted(experiment, self._params, self._key)
-        if parent:
-            children = experiment.children(parent)
-            for run in (*children.values(), parent):
-                experiment.client.update_run(run, "RUNNING")
-            self._held = {seed: experiment.points(child) for seed, child in children.items()}
-            self._children, self._parent = children, parent
 
 
 def _drain(queue: SimpleQueue[_Episode]) -> Iterator[_Episode]:

@@ -4,7 +4,7 @@ import os
 import re
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from filelock import FileLock
 
@@ -15,7 +15,8 @@ _FIRST_USE_SECONDS = 120.0
 
 def tracking_uri() -> str:
     """Address of the MLflow store: `MLFLOW_TRACKING_URI` if set, else the project's own."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+    file = str(project_root() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{file}"
 
 
 def guard_first_use(uri: str) -> AbstractContextManager[object]:
@@ -53,8 +54,9 @@ def _lock(file: Path, suffix: str, seconds: float) -> FileLock:
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    """The file of an address such as `sqlite:///relative.db?timeout=60` or `sqlite:////absolute.db`."""
-    parts = urlsplit(uri)
-    if parts.scheme.partition("+")[0] != "sqlite" or parts.path in ("", "/", "/:memory:"):
-        return None
-    return Path(unquote(parts.path.removeprefix("/"))).absolute()
+    """The file of an address such as `sqlite:///relative.db?timeout=60` or `sqlite:////absolute.db`.
+
+    Parsed as SQLAlchemy does, which knows no fragments: a "#" is part of the path.
+    """
+    match = re.match(r"sqlite(?:\+\w+)?:///([^?]+)", uri)
+    return Path(unquote(match[1])).absolute() if match and match[1] != ":memory:" else None

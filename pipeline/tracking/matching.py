@@ -1,35 +1,28 @@
 """Which run belongs to a result or a training."""
 
-import hashlib
-import platform
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import Timeout
-
-from pipeline.execution.seed_store import is_training
-from pipeline.provenance.git import project_root
 from pipeline.stages import STAGES, TRAIN
 from pipeline.tracking.client import Experiment, all_experiments, close_family, connect, search
 from pipeline.tracking.contents import stage_params, training_points
 from pipeline.tracking.faults import as_tracking_errors
-from pipeline.tracking.location import nothing_there, one_recording_at_a_time
+from pipeline.tracking.location import nothing_there
+from pipeline.tracking.presence import forget, gone, is_working
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 FROM_FILES = "from files"
 """Replaces a training's key, so that the run of an interrupted recording can be found."""
-UNLOCKED = "unlocked "
-"""Prefix of the key of a training of which nobody knows whether it still runs."""
-_KEY, _MACHINE = "training", "training.machine"
+_KEY, _PROCESS = "training", "training.process"
 
 
-def key_tags(key: str) -> dict[str, str]:
-    """Return the tags of a run that the training of this key, or `FROM_FILES`, opens here."""
-    return {_KEY: key, _MACHINE: _machine()}
+def key_tags(key: str, process: str) -> dict[str, str]:
+    """Return the tags of a run of the training of this key, or `FROM_FILES`, on which a process works."""
+    return {_KEY: key, _PROCESS: process}
 
 
 def held(run: "Run") -> dict[str, str]:
@@ -49,10 +42,13 @@ def find(experiment: Experiment, params: Mapping[str, Any], digests: Mapping[str
     return next((run for run in runs if _agrees(run, params, digests)), None)
 
 
-def find_interrupted(experiment: Experiment, params: Mapping[str, Any], key: str) -> str | None:
-    """Return the newest run of an interrupted training; nobody else may train by its key in this project now."""
-    seeds = seeds_tag(params)
-    return next((run.info.run_id for run in _unfinished(experiment, key) if run.data.tags["seeds"] == seeds), None)
+def find_interrupted(experiment: Experiment, params: Mapping[str, Any], key: str, process: str) -> str | None:
+    """Return the newest run of a training of this key that was interrupted, or that this process opened."""
+    for run in _unfinished(experiment, key):
+        is_free = run.data.tags.get(_PROCESS) == process or not _may_be_alive(run)
+        if is_free and run.data.tags["seeds"] == seeds_tag(params["seeds"]):
+            return str(run.info.run_id)
+    return None
 
 
 def find_unfinished(experiment: Experiment, params: Mapping[str, Any], results: Path) -> str | None:
@@ -64,8 +60,7 @@ def find_unfinished(experiment: Experiment, params: Mapping[str, Any], results: 
     """
     expected, expected_params = training_points(results), stage_params("train", params)
     for run in _unfinished(experiment):
-        is_open = run.info.status == "RUNNING"
-        if _is_alive(run, or_unknown=is_open) or not _may_have(run, expected_params):
+        if _may_be_alive(run) or not _may_have(run, expected_params):
             continue
         points = {seed: experiment.points(child) for seed, child in experiment.children(run.info.run_id).items()}
         if any(points.values()) and all(found <= set(expected.get(seed, ())) for seed, found in points.items()):
@@ -74,29 +69,35 @@ def find_unfinished(experiment: Experiment, params: Mapping[str, Any], results: 
 
 
 def close_abandoned() -> list[str]:
-    """Close runs that this project left open here, but whose training or recording is gone; return their names.
-
-    Nothing is done while another process records.
+    """Close runs whose training or recording in this project died; return their names.
 
     Raises:
         TrackingError: The store could not be read or written.
     """
     closed: list[str] = []
-    if nothing_there():
+    dead = gone()
+    if not dead or nothing_there():
         return closed
-    with as_tracking_errors(), suppress(Timeout), one_recording_at_a_time(0):
+    with as_tracking_errors():
         client = connect()
-        condition = f"tags.`{_MACHINE}` = '{_machine()}' and attributes.status = 'RUNNING'"
+        condition = f"tags.`{_PROCESS}` LIKE '%' and attributes.status = 'RUNNING'"
         for run in list(search(client, all_experiments(client), condition)):
-            if not _is_alive(run, or_unknown=True):
+            if run.data.tags[_PROCESS] in dead:
                 close_family(client, run.info.experiment_id, run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_name))
+    for name in dead:
+        forget(name)
     return closed
 
 
-def seeds_tag(params: Mapping[str, Any]) -> str:
+def seeds_tag(seeds: Iterable[int]) -> str:
     """Return the seeds as a run's tag names them."""
-    return ", ".join(str(seed) for seed in params["seeds"])
+    return ", ".join(str(seed) for seed in seeds)
+
+
+def seeds_in(tags: Mapping[str, str]) -> set[int]:
+    """Return the seeds that a run's tags name."""
+    return {int(seed) for seed in re.findall(r"\d+", tags.get("seeds", ""))}
 
 
 def _agrees(run: "Run", params: Mapping[str, Any], digests: Mapping[str, str]) -> bool:
@@ -113,19 +114,11 @@ def _may_have(run: "Run", params: Mapping[str, str]) -> bool:
 
 
 def _unfinished(experiment: Experiment, key: str = "%") -> "Iterator[Run]":
-    """Runs of trainings that recorded no result, newest first; those of other machines must have ended."""
-    for run in experiment.search(f"tags.`{_KEY}` LIKE '{key}'"):
-        is_ours = run.data.tags.get(_MACHINE) == _machine()
-        if TRAIN.name not in held(run) and (is_ours or run.info.status != "RUNNING"):
-            yield run
+    """Runs of trainings that recorded no result, newest first."""
+    return (run for run in experiment.search(f"tags.`{_KEY}` LIKE '{key}'") if TRAIN.name not in held(run))
 
 
-def _is_alive(run: "Run", *, or_unknown: bool) -> bool:
-    key = run.data.tags[_KEY]
-    return (or_unknown and key.startswith(UNLOCKED)) or is_training(key)
-
-
-def _machine() -> str:
-    """This machine and the project's folder on it, where `is_training` knows which trainings run."""
-    folder = hashlib.sha256(str(project_root().resolve()).encode()).hexdigest()[:8]
-    return f"{platform.node()}:{folder}"
+def _may_be_alive(run: "Run") -> bool:
+    """Whether a process works on the run; of one on another machine only the run's status tells."""
+    is_alive = is_working(run.data.tags.get(_PROCESS, ""))
+    return run.info.status == "RUNNING" if is_alive is None else is_alive

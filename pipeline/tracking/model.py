@@ -43,7 +43,7 @@ def add_model(experiment: Experiment, run: str, policy: Path, params: Mapping[st
 
 
 def without_model(runs: Sequence[str]) -> set[str]:
-    """Return those of these runs without a registered model; none, with a warning, if the registry cannot be read."""
+    """Return those of these runs without a registered model; all, with a warning, if the registry cannot be read."""
     if not runs:
         return set()
     with costs_a_warning("missing models"):
@@ -54,7 +54,7 @@ def without_model(runs: Sequence[str]) -> set[str]:
             page = found.token
             if not page:
                 return set(runs) - registered
-    return set()
+    return set(runs)
 
 
 def _logged(experiment: Experiment, run: str) -> "LoggedModel | None":

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ddpg.history import TrainingHistory
 from pipeline.provenance.digests import config_hash, stage_digest
 from pipeline.provenance.git import Origin, origin_of
 from pipeline.stages import STAGES, up_to
-from pipeline.tracking.client import Experiment, RunStatus, close_family
+from pipeline.tracking.client import Experiment, RunStatus, close_children
 from pipeline.tracking.contents import (
     Point,
     describe,
@@ -27,9 +27,10 @@ from pipeline.tracking.contents import (
 )
 from pipeline.tracking.faults import RECORD_SECONDS, Patience, as_tracking_errors, costs_a_warning
 from pipeline.tracking.location import one_recording_at_a_time
-from pipeline.tracking.matching import FROM_FILES, find, find_unfinished, held, key_tags, seeds_tag
+from pipeline.tracking.matching import FROM_FILES, find, find_unfinished, held, key_tags, seeds_in, seeds_tag
 from pipeline.tracking.model import add_model
 from pipeline.tracking.pictures import Painter, pictured_snapshots, pictures_every_n_episodes
+from pipeline.tracking.presence import working
 
 
 def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mapping[str, float] | None = None) -> None:
@@ -44,19 +45,19 @@ def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mappin
     with costs_a_warning(f"the stage {stage}"):
         patience = Patience()
         patience.end_in(RECORD_SECONDS)
-        with one_recording_at_a_time(RECORD_SECONDS):
-            Recorder(params, patience).record(stage, results, origin_of(results.parent), timings or {})
+        with one_recording_at_a_time(RECORD_SECONDS), working() as process:
+            Recorder(params, patience, process).record(stage, results, origin_of(results.parent), timings or {})
 
 
 def record_missing(
-    params: Mapping[str, Any], results: Path, stages: Iterable[str], origin: Origin | None = None
+    params: Mapping[str, Any], results: Path, stages: Sequence[str], origin: Origin | None = None
 ) -> list[tuple[str, str]]:
     """Record what the store lacks of these stages; several processes may do so at once.
 
     Args:
         params: The parameters that made the results.
         results: The folder of result files, in a folder like the project's.
-        stages: The stages whose files are complete, in the order of the pipeline.
+        stages: The stages whose files are complete, from the first of the pipeline; at least one.
         origin: Where the results come from; `None`: from the code in the folder.
 
     Returns:
@@ -65,14 +66,10 @@ def record_missing(
     Raises:
         TrackingError: The store could not be read or written.
     """
-    with as_tracking_errors(), one_recording_at_a_time():
-        recorder = Recorder(params, Patience(), is_current=origin is None or origin.is_current)
-        return [
-            (done, recorder.name(run))
-            for stage in stages
-            for run, dones in [recorder.record(stage, results, origin or origin_of(results.parent), {})]
-            for done in dones
-        ]
+    with as_tracking_errors(), one_recording_at_a_time(), working() as process:
+        recorder = Recorder(params, Patience(), process, is_current=origin is None or origin.is_current)
+        run, recorded = recorder.record(stages[-1], results, origin or origin_of(results.parent), {})
+        return [(name, recorder.name(run)) for name in recorded]
 
 
 class Recorder:
@@ -81,11 +78,13 @@ class Recorder:
     Args:
         params: Contents of params.yaml.
         patience: How long the store may take.
+        process: The name of the work, see `presence.working`.
         is_current: Whether the model that is recorded becomes the newest.
     """
 
-    def __init__(self, params: Mapping[str, Any], patience: Patience, *, is_current: bool = True) -> None:
+    def __init__(self, params: Mapping[str, Any], patience: Patience, process: str, *, is_current: bool = True) -> None:
         self._params = params
+        self._process = process
         self._is_current = is_current
         self.experiment = Experiment(params["environment"]["id"], patience)
 
@@ -93,28 +92,34 @@ class Recorder:
         """Return a run's name."""
         return str(self.experiment.client.get_run(run).info.run_name)
 
-    def open_parent(self, origin: Origin, key: str, start_time: int | None = None) -> str:
+    def open_parent(
+        self, origin: Origin, key: str, start_time: int | None = None, interrupted: str | None = None
+    ) -> str:
         """Open the run of a result, with what is known before any stage is recorded.
 
         Args:
             origin: The code that made the result.
             key: Names the training; see `find_interrupted`.
             start_time: When training started; `None` for a result that is recorded from its files.
+            interrupted: The run to resume; `None`: a new one.
         """
         git = origin.git
         tags = {
             "config_hash": config_hash(self._params),
-            "seeds": seeds_tag(self._params),
+            "seeds": seeds_tag(self._params["seeds"]),
             "mlflow.source.name": "dvc repro",
             "mlflow.source.type": "LOCAL",
             **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
             **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
             **({"backfilled": "true"} if start_time is None else {}),
-            **key_tags(key),
+            **key_tags(key, self._process),
             **origin.experiment,
         }
         tags["mlflow.note.content"] = describe(self._params, tags, {})
-        run = self.experiment.create_run(tags, tags.get("dvc.experiment"), start_time)
+        name = tags.get("dvc.experiment")
+        if interrupted:
+            self.experiment.reopen(interrupted, tags, name)
+        run = interrupted or self.experiment.create_run(tags, name, start_time)
         if git.diff:
             self.experiment.client.log_text(run, git.diff, "git.diff")
         self.experiment.add_params(run, stage_params("train", self._params))
@@ -137,21 +142,25 @@ class Recorder:
         """
         digests = {name: stage_digest(name, results) for name in up_to(stage)}
         found = find(self.experiment, self._params, digests)
-        missing = [name for name in digests if found is None or name not in held(found)]
-        run = (
-            (found.info.run_id if found else None)
-            or find_unfinished(self.experiment, self._params, results)
-            or self.open_parent(origin, FROM_FILES)
-        )
+        if found is None:
+            run = find_unfinished(self.experiment, self._params, results) or self.open_parent(origin, FROM_FILES)
+            missing = list(digests)
+        else:
+            run = str(found.info.run_id)
+            complete = self.experiment.children(run, " and attributes.status = 'FINISHED'")
+            lacks_seeds = not complete.keys() >= seeds_in(found.data.tags)
+            missing = [name for name in digests if lacks_seeds or name not in held(found)]
         try:
             for name in missing:
                 self.record_stage(run, name, results, timings if name == stage else {})
         except BaseException as error:
             with contextlib.suppress(Exception):  # the first error says more
                 status: RunStatus = "FAILED" if isinstance(error, Exception) else "KILLED"
-                close_family(self.experiment.client, self.experiment.id, run, status)
+                close_children(self.experiment.client, self.experiment.id, run, status)
+                if found is None:  # one that holds a result stays finished
+                    self.experiment.close(run, status)
             raise
-        if (stage == "evaluate" or "evaluate" in missing) and self._add_model(run, results):
+        if "evaluate" in digests and self._add_model(run, results):
             missing = missing or ["model"]
         return run, tuple(missing)
 
@@ -167,6 +176,7 @@ class Recorder:
             for seed, episodes in training.items():
                 self._record_seed(children[seed], episodes, results / f"train/seeds/{seed}/history.npz")
             points += points_over_seeds(training)
+            overall.tags["seeds"] = seeds_tag(training)
         self.experiment.add_missing_points(run, points)
         self._add_seed_summaries(children, stage, results)
         self._add_files(run, stage, results)

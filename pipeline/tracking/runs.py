@@ -1,7 +1,8 @@
 """What MLflow holds of results: which run holds which, and their files."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ from pipeline.stages import STAGES, TRAIN
 from pipeline.tracking.client import all_experiments, connect, search
 from pipeline.tracking.faults import as_tracking_errors, without_secrets
 from pipeline.tracking.location import guard_first_use, nothing_there, tracking_uri
-from pipeline.tracking.matching import held
+from pipeline.tracking.matching import held, seeds_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +47,23 @@ def recorded_runs() -> list[RecordedRun]:
             client = connect()
             experiments = all_experiments(client)
         return [_recorded(run) for run in search(client, experiments, f"tags.`digest.{TRAIN.name}` LIKE '%'")]
+
+
+def without_seeds(runs: Sequence[RecordedRun]) -> set[str]:
+    """Return the ids of those of these runs that lack the finished run of a seed.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    present: dict[str, set[int]] = defaultdict(set)
+    if runs:
+        with as_tracking_errors():
+            client = connect()
+            for child in search(
+                client, all_experiments(client), "tags.seed LIKE '%' and attributes.status = 'FINISHED'"
+            ):
+                present[child.data.tags.get("mlflow.parentRunId", "")].add(int(child.data.tags["seed"]))
+    return {run.id for run in runs if not present[run.id] >= seeds_in(run.tags)}
 
 
 def digests_of(run: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pipeline.sync import main
 from pipeline.tracking import record
 from tests.pipeline.laboratory import REPOSITORY, Laboratory, Repository, Store
 from tests.pipeline.tracking.steps import save_no_actor
+from tests.pipeline.tracking.test_interrupted import interrupt, pretend_killed
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,12 @@ def test_what_somebody_deleted_in_the_store_is_recorded_again(
     (parent,) = store.parents()
     assert capsys.readouterr().out == f"workspace: train, evaluate, animate recorded in run {parent.info.run_name}\n"
     assert sorted(store.children(parent)) == sorted(workspace.seeds)
+    n_runs = len(store.runs())
+    store.client.delete_run(store.children(parent)[2].info.run_id)
+    assert main([]) == 0
+    assert capsys.readouterr().out == f"workspace: train, evaluate, animate recorded in run {parent.info.run_name}\n"
+    assert {"train/return", "evaluate/best/return"} <= store.children(parent)[2].data.metrics.keys()
+    assert len(store.runs()) == n_runs
     store.client.delete_registered_model("ddpg-MountainCarContinuous-v0")
     assert main([]) == 0
     assert capsys.readouterr().out == f"workspace: model recorded in run {parent.info.run_name}\n"
@@ -72,16 +79,28 @@ def test_what_somebody_deleted_in_the_store_is_recorded_again(
     assert f"`mlflow experiments restore --experiment-id {parent.info.experiment_id}`" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("workspace")
-def test_a_run_that_nothing_runs_for_is_closed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("workspace", "store")
+@pytest.mark.parametrize("broken", ["model.save_actor", "recording.add_model", "model.connect"])
+def test_a_model_that_cannot_be_recorded_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pipeline.tracking.{broken}", lambda *_: 1 / 0)
+        assert [main([]), main([])] == [1, 1]
+        assert "nothing was missing" not in capsys.readouterr().out
     assert main([]) == 0
-    (parent,) = store.parents()
-    for run in store.runs():
-        store.client.update_run(run.info.run_id, "RUNNING")
-    capsys.readouterr()
+
+
+def test_a_run_that_nothing_runs_for_is_closed(
+    workspace: Laboratory, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt(workspace.with_seeds(8, 9), 4)
+    (killed,) = store.parents()
+    pretend_killed(store)
     assert main([]) == 0
-    assert capsys.readouterr().out.startswith(f"run {parent.info.run_name}: closed")
-    assert {run.info.status for run in store.runs()} == {"KILLED"}
+    assert f"run {killed.info.run_name}: closed" in capsys.readouterr().out
+    assert [parent.info.status for parent in store.parents()] == ["FINISHED", "KILLED"]
+    assert {run.info.status for run in store.children(killed).values()} == {"KILLED"}
 
 
 def test_edited_parameters_do_not_become_those_of_the_results(workspace: Laboratory, store: Store) -> None:
@@ -106,6 +125,9 @@ def test_a_store_out_of_reach_is_named(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert error.startswith("sync: ")
     assert "127.0.0.1" in error
     assert "correct-horse" not in error
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://[::1")
+    assert main([]) == 1
+    assert capsys.readouterr().err.startswith("sync: ")
 
 
 def test_refused_parameters_are_named(workspace: Laboratory, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,14 @@
 
 import json
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from pipeline.provenance.git import project_root
-from pipeline.tracking import LiveTraining, client, live, matching, record, record_missing
+from pipeline.tracking import LiveTraining, client, close_abandoned, live, presence, record, record_missing
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all, wait_until
 from tests.pipeline.tracking.test_pictures import networks, pictured_episodes
@@ -36,6 +36,15 @@ def interrupt(laboratory: Laboratory, last: int, key: str | None = KEY) -> None:
         train_until(laboratory, last, key)
 
 
+def pretend_killed(store: Store) -> Path:
+    """Leave the runs of interrupted trainings as if their process had been killed; return its lock file."""
+    for run in store.runs():
+        store.client.update_run(run.info.run_id, "RUNNING")
+    file = presence._file(store.parents()[0].data.tags["training.process"])
+    file.touch()
+    return file
+
+
 def assert_one_complete_run(laboratory: Laboratory, store: Store) -> Any:
     (parent,) = store.parents()
     assert "digest.train" in parent.data.tags
@@ -46,12 +55,12 @@ def assert_one_complete_run(laboratory: Laboratory, store: Store) -> Any:
     return parent
 
 
-@pytest.mark.parametrize("status", ["KILLED", "RUNNING", "FAILED"])
-def test_a_training_resumes_its_runs_and_doubles_no_point(laboratory: Laboratory, store: Store, status: str) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_training_resumes_its_runs_and_doubles_no_point(laboratory: Laboratory, store: Store, killed: bool) -> None:
     interrupt(laboratory, 4)
     before = {run.info.run_id for run in store.runs()}
-    for run in before:
-        store.client.update_run(run, status)
+    if killed:
+        pretend_killed(store)
     train_until(laboratory, laboratory.n_episodes)
     assert_one_complete_run(laboratory, store)
     assert {run.info.run_id for run in store.runs()} == before
@@ -81,16 +90,16 @@ def test_another_training_opens_runs_of_its_own(laboratory: Laboratory, store: S
     assert len(store.parents()) == 3
 
 
+@pytest.mark.parametrize("key", [KEY, None])
 @pytest.mark.parametrize(("is_alive", "status"), [(False, "KILLED"), (True, "RUNNING")])
 def test_the_next_training_closes_the_runs_of_one_that_was_killed(
-    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, is_alive: bool, status: str
+    laboratory: Laboratory, store: Store, key: str | None, is_alive: bool, status: str
 ) -> None:
-    interrupt(laboratory, 4)
+    interrupt(laboratory, 4, key)
     before = [run.info.run_id for run in store.runs()]
-    for run in before:
-        store.client.update_run(run, "RUNNING")
-    monkeypatch.setattr(matching, "is_training", lambda _: is_alive)
-    train_until(laboratory, laboratory.n_episodes, "another")
+    file = pretend_killed(store)
+    with FileLock(file) if is_alive else nullcontext():
+        train_until(laboratory, laboratory.n_episodes, "another")
     assert {store.client.get_run(run).info.status for run in before} == {status}
 
 
@@ -100,27 +109,45 @@ def test_a_training_that_ended_is_not_resumed(laboratory: Laboratory, store: Sto
     assert len(store.parents()) == 2
 
 
-def test_a_training_on_another_machine_is_left_alone(
-    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupt(laboratory, 4)
-    for run in store.runs():
-        store.client.update_run(run.info.run_id, "RUNNING")
-    monkeypatch.setattr(platform, "node", lambda: "elsewhere")
-    train_until(laboratory, laboratory.n_episodes)
-    assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
-
-
-def test_a_training_in_another_clone_on_the_same_server_is_left_alone(
-    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("other", ["machine", "folder", "container"])
+def test_a_training_that_runs_elsewhere_on_the_same_server_is_left_alone(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.file}")
     interrupt(laboratory, 4)
-    for run in store.runs():
-        store.client.update_run(run.info.run_id, "RUNNING")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "clone"))
+    file = pretend_killed(store)
+    if other == "machine":
+        monkeypatch.setattr(platform, "node", lambda: "elsewhere")
+    elif other == "folder":
+        (tmp_path / "clone").mkdir()
+        (tmp_path / "clone" / file.name).touch()
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / "clone"))
+    else:  # with the same name and folder, but other files
+        file.unlink()
+    assert close_abandoned() == []
     train_until(laboratory, laboratory.n_episodes)
     assert sorted("digest.train" in parent.data.tags for parent in store.parents()) == [False, True]
+
+
+def test_a_training_that_another_machine_resumed_is_its_own(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(laboratory, 4)
+    pretend_killed(store)
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    for run in store.runs():
+        store.client.update_run(run.info.run_id, "KILLED")
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "node", lambda: "elsewhere")
+        tracker = LiveTraining(laboratory.params, KEY)
+        wait_until(lambda: {run.info.status for run in store.runs()} == {"RUNNING"})
+    (parent,) = store.parents()
+    assert parent.info.run_name == parent.data.tags["dvc.experiment"] == "puffy-daks"
+    assert close_abandoned() == []
+    train_until(laboratory, laboratory.n_episodes)
+    assert len(store.parents()) == 2
+    assert store.client.get_run(parent.info.run_id).info.status == "RUNNING"
+    tracker.fail()
 
 
 def lose_the_tracker(
@@ -179,18 +206,8 @@ def test_a_training_that_is_alive_is_left_alone(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_tracker(laboratory, store, monkeypatch)
-    folder = project_root() / ".seeds" / KEY
-    folder.mkdir(parents=True)
-    with FileLock(folder / "1.lock", is_singleton=False):
+    with FileLock(pretend_killed(store)):
         record_all(laboratory)
-    assert len(store.parents()) == 2
-
-
-def test_a_training_without_a_lock_may_be_alive(
-    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lose_the_tracker(laboratory, store, monkeypatch, None)
-    record_all(laboratory)
     assert len(store.parents()) == 2
 
 

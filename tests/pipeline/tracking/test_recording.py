@@ -115,13 +115,37 @@ def test_an_evaluation_with_other_parameters_leaves_an_interrupted_one_alone(
         patch.setattr(recording, "seed_summaries", lambda *_: 1 / 0)
         record("evaluate", laboratory.params, laboratory.results)
     (parent,) = store.parents()
-    assert "digest.evaluate" not in parent.data.tags
+    assert (parent.info.status, parent.data.tags["stages"]) == ("FINISHED", "train")
     params = laboratory.params
     params["evaluate"]["n_episodes"] = 7
     record("evaluate", params, laboratory.results)
     newest, _ = store.parents()
     assert newest.data.params["evaluate.n_episodes"] == "7"
     assert newest.data.tags["stages"] == "train, evaluate"
+
+
+def test_a_seed_that_was_deleted_is_restored_even_if_that_fails_at_first(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_all(laboratory)
+    (parent,) = store.parents()
+    store.client.delete_run(store.children(parent)[2].info.run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(client.Experiment, "add_missing_points", lambda *_: 1 / 0)
+        record("animate", laboratory.params, laboratory.results)
+    assert store.parents()[0].info.status == "FINISHED"
+    record("animate", laboratory.params, laboratory.results)
+    assert laboratory.recorded_points(2) <= set(store.points(store.children(parent)[2]))
+    assert {run.info.status for run in store.runs()} == {"FINISHED"}
+
+
+def test_a_nested_run_of_no_seed_is_left_alone(laboratory: Laboratory, store: Store) -> None:
+    record("train", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    store.client.create_run(parent.info.experiment_id, tags={"mlflow.parentRunId": parent.info.run_id})
+    record("evaluate", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.data.tags["stages"] == "train, evaluate"
 
 
 def test_an_interrupted_recording_is_resumed(
