@@ -6,7 +6,6 @@ with the seed's results and its `episodes.json` takes their place; the digest co
 
 import json
 import os
-import re
 import shutil
 import sys
 import time
@@ -26,24 +25,8 @@ FOLDER = ".seeds"
 MAX_BYTES = 2 * 2**30
 """Beyond this size, the seeds that were not used for longest are removed."""
 _LOCK_SECONDS = 1.0
-"""`is_training` holds a lock for an instant."""
+"""Removing old seeds holds a lock for an instant."""
 _CHECKPOINTS, _TRAINED, _EPISODES = "checkpoints", "trained-", "episodes.json"
-
-
-def is_training(key: str) -> bool:
-    """Return whether a process on this machine is training seeds under this key."""
-    # Keys also come from the tags of an MLflow store, and must not lead elsewhere.
-    if not re.fullmatch("[0-9a-f]+", key):
-        return False
-    return any(_is_locked(path) for path in (project_root() / FOLDER / key).glob("*.lock"))
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except OSError:  # a timeout; or nobody knows
-        return True
 
 
 class SeedStore:

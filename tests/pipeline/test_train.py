@@ -172,12 +172,11 @@ def test_if_all_seeds_are_reused_their_results_are_recorded_without_a_training(p
     opened, recorded = Untracked.last, []
 
     def record_stage(stage, settings, folder):
-        (key,) = (path.name for path in seed_store.project_root().glob(".seeds/*"))
-        recorded.append((stage, settings["seeds"], folder, seed_store.is_training(key)))
+        recorded.append((stage, settings["seeds"], folder))
 
     monkeypatch.setattr("pipeline.train.record_stage", record_stage)
     train(params(seeds=[2, 1]))
-    assert recorded == [("train", [2, 1], results.RESULTS, False)]
+    assert recorded == [("train", [2, 1], results.RESULTS)]
     assert pd.read_csv("results/train/episodes.csv")["seed"].tolist() == [2, 2, 1, 1]
     assert Untracked.last is opened
 

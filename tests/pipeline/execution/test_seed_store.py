@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.execution import seed_store
-from pipeline.execution.seed_store import SeedStore, checkpoint_directory, is_training, restore, store
+from pipeline.execution.seed_store import SeedStore, checkpoint_directory, restore, store
 from tests.pipeline.small import params
 
 EPISODES = [{"episode": 1, "training_return": 0.1 + 0.2}, {"episode": 2, "training_return": -math.inf}]
@@ -106,7 +106,6 @@ def elsewhere(stored):
 
 def test_a_seed_that_another_process_uses_can_be_restored_but_not_written(stored, elsewhere, tmp_path, capsys):
     key = stored.parent.name
-    assert is_training(key)
     with SeedStore(params(seeds=[5, 6])) as seeds:
         assert seeds.directory(5) is None
         assert seeds.directory(6)
@@ -118,10 +117,8 @@ def test_a_seed_that_another_process_uses_can_be_restored_but_not_written(stored
     )
     elsewhere.kill()  # which leaves its lock file
     elsewhere.wait()
-    assert not is_training(key)
     with SeedStore(params(seeds=[5, 6])) as seeds:
         assert seeds.key == key
-        assert is_training(key)
 
 
 def test_an_entry_that_another_process_may_be_changing_is_neither_called_damaged_nor_removed(
@@ -178,20 +175,13 @@ def test_a_full_disk_leaves_no_incomplete_entry(folder, tmp_path, monkeypatch):
         assert [path.name for path in seeds.directory(5).iterdir()] == ["checkpoints"]
 
 
-def test_a_seed_is_locked_although_another_process_asks_at_that_moment_whether_it_is(stored):
+def test_a_lock_that_another_process_holds_for_a_moment_is_waited_for(stored):
     asked = FileLock(stored.with_suffix(".lock"), thread_local=False)
     seeds = SeedStore(params(seeds=[5]))
     asked.acquire()
     threading.Timer(0.2, asked.release).start()
     with seeds:
         assert seeds.key == stored.parent.name
-
-
-def test_a_training_whose_lock_cannot_be_opened_may_be_running(stored):
-    lock = stored.with_suffix(".lock")
-    lock.unlink(missing_ok=True)
-    lock.mkdir()
-    assert is_training(stored.parent.name)
 
 
 def test_without_a_writable_folder_nothing_is_stored(folder, tmp_path, capsys):
@@ -222,9 +212,3 @@ def test_beyond_the_limit_the_least_recently_used_seeds_of_other_trainings_are_r
     with SeedStore(present):
         pass
     assert [path.name for path in folder.iterdir()] == [SeedStore(present).folder.name]
-
-
-def test_a_key_from_an_mlflow_store_leads_nowhere_else(folder, tmp_path):
-    (tmp_path / "1.lock").touch()
-    for key in ("..", "../elsewhere", str(tmp_path)):
-        assert not is_training(key)
