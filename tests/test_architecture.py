@@ -34,7 +34,7 @@ ROOMS = {
     "pipeline": {
         "provenance": set(),
         "execution": {"provenance"},
-        "tracking": {"provenance", "execution"},
+        "tracking": {"provenance"},
         "revisions": {"provenance", "tracking"},
         "reports": {"provenance", "tracking", "revisions"},
     },
