@@ -19,6 +19,7 @@ from pipeline.provenance.digests import override, params_of_results
 from pipeline.stages import LOCK, PARAMS
 
 _MOST_VALUES = 100_000
+_IN_PROGRESS = 0  # a size that no value has
 
 
 class _Part(BaseModel):
@@ -173,7 +174,7 @@ def load_yaml(source: str | Path) -> Any:
 
     Raises:
         OSError: The file cannot be read.
-        YAMLError, ValueError, LookupError, RecursionError: It is not YAML, or its aliases expand to too much.
+        YAMLError, ValueError, LookupError, RecursionError: It is not YAML, or its aliases expand to too much or for ever.
     """
     contents = YAML(typ="safe", pure=True).load(source)
     sizes: dict[int, int] = {}
@@ -186,8 +187,10 @@ def _expanded_size(value: Any, sizes: dict[int, int]) -> int:
     """The number of values in a nested one, where what aliases share counts each time, but is visited once."""
     if not isinstance(value, dict | list):
         return 1
+    if sizes.get(id(value)) == _IN_PROGRESS:
+        raise ValueError("an alias contains itself")
     if id(value) not in sizes:
-        sizes[id(value)] = 1  # of a value that contains itself
+        sizes[id(value)] = _IN_PROGRESS
         items = value.values() if isinstance(value, dict) else value
         sizes[id(value)] = 1 + sum(_expanded_size(item, sizes) for item in items)
     return sizes[id(value)]

@@ -139,7 +139,7 @@ def test_what_breaks_the_environments_contract_is_reported_before_any_work(tmp_p
     spec = gymnasium.envs.registration.EnvSpec("Undisciplined-v0", entry_point=Undisciplined)
     monkeypatch.setitem(gymnasium.registry, "Undisciplined-v0", spec)
     (problem,) = problems(tmp_path, environment={"id": "Undisciplined-v0"})
-    assert problem.endswith("but it draws from numpy.random")
+    assert "it draws from numpy.random" in problem
 
 
 def test_a_seed_is_a_number_that_tables_can_hold(tmp_path):
