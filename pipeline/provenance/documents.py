@@ -174,7 +174,7 @@ def load_yaml(source: str | Path) -> Any:
 
     Raises:
         OSError: The file cannot be read.
-        YAMLError, ValueError, LookupError, RecursionError: It is not YAML, or its aliases expand to too much or for ever.
+        YAMLError, ValueError, LookupError, RecursionError: It is not YAML, or its aliases expand to too much.
     """
     contents = YAML(typ="safe", pure=True).load(source)
     sizes: dict[int, int] = {}
