@@ -61,8 +61,8 @@ def accepted_name(name: str) -> str:
 
 def stage_files(stage: str, results: Path) -> list[Path]:
     """Return a stage's tables, numbers, pictures and videos: its files, but for arrays, which only DVC keeps."""
-    files = (path for path in sorted((results / stage).iterdir()) if path.is_file())
-    return [file for file in files if not file.name.startswith(".") and file.suffix != ".npz"]
+    files = (results / stage / name for name in sorted(STAGES[stage].written))
+    return [file for file in files if file.is_file() and file.suffix != ".npz"]
 
 
 def stage_metrics(stage: str, results: Path) -> dict[str, Any]:

@@ -33,10 +33,11 @@ def test_a_stages_digest_equals_that_of_its_outputs_in_the_lock(laboratory: Labo
     assert {stage: stage_digest(stage, laboratory.results) for stage in STAGES} == locked_digests(laboratory.lock())
 
 
-def test_a_stages_digest_ignores_only_hidden_files(laboratory: Laboratory) -> None:
+def test_a_stages_digest_ignores_only_files_of_others(laboratory: Laboratory) -> None:
     before = stage_digest("train", laboratory.results)
     folder = laboratory.results / "train"
-    (folder / ".gitignore").write_text("/seeds")
+    for name in (".gitignore", "notes.txt"):
+        (folder / name).write_text("/seeds")
     assert stage_digest("train", laboratory.results) == before
     (folder / "seeds" / "1").rename(folder / "seeds" / "9")
     assert stage_digest("train", laboratory.results) != before
