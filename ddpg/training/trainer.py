@@ -158,8 +158,9 @@ class Trainer:
     def _try_environment(self) -> None:
         """Names what is wrong with the environment, once and before any work."""
         if not self._is_tried:
+            problems = check(self.env)
             self._is_tried = True
-            for problem in check(self.env):
+            for problem in problems:
                 warnings.warn(problem, EnvironmentWarning, stacklevel=2)
 
     def _drop_unfinished_episode(self) -> None:
