@@ -26,7 +26,7 @@ quick: $(INSTALLED) ## Run the fast tests, in about a minute
 	pytest --numprocesses 2 -m "not slow and not minutes"
 
 slow: $(INSTALLED) ## Run the tests that take minutes each
-	pytest --numprocesses 2 -m minutes
+	pytest --numprocesses 2 --dist worksteal -m minutes
 
 browser: ## Install Chromium, for the tests of web pages
 	tests/install chromium chromium chromium-browser google-chrome

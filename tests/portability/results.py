@@ -38,7 +38,8 @@ WIDE = {
         "dropout_critic": 0.1,
         "actor_gradient": "replay",
     },
-    "train": {"n_episodes": 5, "n_validation_episodes": 2, "gen_q_a_frames_every_n_steps": 8},
+    # Of which the last makes updates: an emulator takes a minute for each.
+    "train": {"n_episodes": 4, "n_validation_episodes": 2, "gen_q_a_frames_every_n_steps": 8},
 }
 """Networks of the size of the paper's, in an environment that computes with NumPy."""
 
