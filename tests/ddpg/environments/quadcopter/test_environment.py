@@ -80,10 +80,8 @@ def test_sees_in_its_own_axes():
 
 def test_the_heading_changes_nothing():
     half = 1.1
-    ahead, turned = (
-        placed(position=(1, 0, 1)),
-        placed(position=(1, 0, 1), attitude=(math.cos(half), 0, 0, math.sin(half))),
-    )
+    ahead = placed(position=(1, 0, 1))
+    turned = placed(position=(1, 0, 1), attitude=(math.cos(half), 0, 0, math.sin(half)))
     turned.target = [1 - math.cos(2 * half), -math.sin(2 * half), 1.5]
     for _ in range(20):
         action = ahead.np_random.uniform(-0.3, 0.3, 4).astype(np.float32)
