@@ -97,7 +97,7 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             *("roll rate (rad/s)", "pitch rate (rad/s)", "yaw rate (rad/s)"),
             "height (m)",
         ),
-        "action_names": ("front left rotor", "rear left rotor", "rear right rotor", "front right rotor"),
+        "action_names": ("front left", "rear left", "rear right", "front right"),
     }
 
     def __init__(
