@@ -68,8 +68,8 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 12: height | m | ±8 |
 
     **Reward** of each step, between 0 and 1: 1 / (1 + d² + v² + ω²), where d, v and ω are the distance to the target,
-    the speed and the angular speed, over 0.5 m, 2 m/s and 4 rad/s. In the task `land`, half of it in the air. A step
-    that ends the episode earns nothing.
+    the speed and the angular speed, over 0.5 m, 2 m/s and 4 rad/s. In the task `land`, half of it in the air. In the
+    others, nothing on the ground, so that trying to fly risks nothing. Nothing for a step that ends the episode.
 
     **The episode ends** by a crash (touching the ground at over 1.5 m/s or tilted by over 60°), upside down, over 4 m
     away from the target, or turning by over 10 rad/s about an axis; after 10 s it is truncated, where it is made by
@@ -189,7 +189,9 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _reward(self, distance: float, speed: float, turning: float, on_ground: bool) -> float:
         far, fast, spinning = REWARD_SCALES
         reward = 1 / (1 + (distance / far) ** 2 + (speed / fast) ** 2 + (turning / spinning) ** 2)
-        return reward / 2 if self.task == "land" and not on_ground else reward
+        if self.task == "land":
+            return reward if on_ground else reward / 2
+        return 0.0 if on_ground else reward
 
     def _change_wind(self) -> None:
         """Ornstein-Uhlenbeck gusts, whose standard deviation is the wind's."""
