@@ -17,6 +17,8 @@ SPEED_SPAN = 0.2
 MAX_DISTANCE, MAX_HEIGHT, MAX_SPEED, MAX_RATE = 4.0, 8.0, 8.0, 10.0
 SAFE_IMPACT, SAFE_UPRIGHT = 1.5, 0.5
 """Greatest speed of touching the ground without a crash, in m/s, and the least cosine of the tilt."""
+CONTACT_HEIGHT = 1e-6
+"""In m; above zero, because rotors that just carry the weight leave the ground by a rounding error."""
 REWARD_SCALES = (0.5, 2.0, 4.0)
 """Distance in m, speed in m/s and angular speed in rad/s that count the same."""
 SUCCESS_DISTANCE, SUCCESS_SPEED = 0.2, 0.5
@@ -153,7 +155,7 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             self._change_wind()
         forces = dynamics.wrench([dynamics.HOVER_SPEED * (1 + SPEED_SPAN * each) for each in self._actions])
         state = dynamics.advance(self.state, forces, TIME_STEP, self.air)
-        on_ground = state[2] <= 0
+        on_ground = state[2] <= CONTACT_HEIGHT
         crashed = on_ground and not _touches_gently(state)
         self.state = dynamics.rest_on_ground(state) if on_ground and not crashed else state
         distance, speed, turning = self._errors()
