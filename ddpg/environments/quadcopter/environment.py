@@ -178,9 +178,9 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Distance to the target, speed, angular speed."""
         state, (x, y, z) = self.state, self.target
         return (
-            math.sqrt((x - state[0]) ** 2 + (y - state[1]) ** 2 + (z - state[2]) ** 2),
-            math.sqrt(state[3] ** 2 + state[4] ** 2 + state[5] ** 2),
-            math.sqrt(state[10] ** 2 + state[11] ** 2 + state[12] ** 2),
+            _length(x - state[0], y - state[1], z - state[2]),
+            _length(*state[3:6]),
+            _length(*state[10:]),
         )
 
     def _is_lost(self, distance: float) -> bool:
@@ -190,7 +190,8 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _reward(self, distance: float, speed: float, turning: float, on_ground: bool) -> float:
         far, fast, spinning = REWARD_SCALES
-        reward = 1 / (1 + (distance / far) ** 2 + (speed / fast) ** 2 + (turning / spinning) ** 2)
+        d, v, w = distance / far, speed / fast, turning / spinning
+        reward = 1 / (1 + d * d + v * v + w * w)
         if self.task == "land":
             return reward if on_ground else reward / 2
         return 0.0 if on_ground else reward
@@ -223,8 +224,13 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
 
 def _touches_gently(state: dynamics.State) -> bool:
-    speed = math.sqrt(state[3] ** 2 + state[4] ** 2 + state[5] ** 2)
-    return speed <= SAFE_IMPACT and 1 - 2 * (state[7] ** 2 + state[8] ** 2) >= SAFE_UPRIGHT
+    _, _, upright = dynamics.rotation(state)[2]
+    return _length(*state[3:6]) <= SAFE_IMPACT and upright >= SAFE_UPRIGHT
+
+
+def _length(x: float, y: float, z: float) -> float:
+    # Not by ** 2, which processors may round differently, nor math.hypot.
+    return math.sqrt(x * x + y * y + z * z)
 
 
 def register() -> None:
