@@ -50,7 +50,10 @@ class AgentConfig(Config):
     """γ, per agent step."""
 
     train_during_episode: bool = True
-    """Update after every agent step; otherwise after each episode, once per agent step it had."""
+    """Update after every agent step; otherwise after each episode, for all agent steps it had."""
+
+    updates_per_step: Positive = 1.0
+    """Updates for each agent step since learning started; what is left of one is made later."""
 
     replay_buffer_size: PositiveCount = 10_000
     """Capacity in transitions; the oldest are overwritten."""
@@ -167,6 +170,10 @@ class AgentConfig(Config):
     dropout_critic: FractionBelowOne = 0.0
     """Dropout rate of the critic's hidden layers while it learns."""
 
+    noise: Literal["ornstein_uhlenbeck", "gaussian"] = "ornstein_uhlenbeck"
+    """Exploration noise, scaled by epsilon: correlated in time (Lillicrap et al., 2015), or independent (Fujimoto et
+    al., 2018). The settings of the other have no effect."""
+
     ou_mu: Finite = 0.0
     """μ, the mean of the Ornstein-Uhlenbeck noise."""
 
@@ -175,6 +182,10 @@ class AgentConfig(Config):
 
     ou_sigma: NonNegative = 0.25
     """σ, the standard deviation of the noise's random part per agent step, as a fraction of the action range."""
+
+    gaussian_sigma: NonNegative = 0.1
+    """Standard deviation of the Gaussian noise, as a fraction of the action range; where others state it in units of
+    actions scaled to [-1, 1], this is half of theirs."""
 
     @model_validator(mode="after")
     def _settings_fit(self) -> Self:

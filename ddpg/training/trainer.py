@@ -269,7 +269,8 @@ class Trainer:
         observation = flat_observation(env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
         require_observation(where, observation)
         agent.noise.reset()
-        observations, actions, rewards, losses = [observation], [], [], []
+        actions: list[NDArray[Any]] = []
+        observations, rewards, losses = [observation], [], []
         environment_steps = 0
         ended = False
         while not ended:
@@ -311,15 +312,15 @@ class Trainer:
         return episode, metrics
 
     def _learn(self, n_steps_of_episode: int) -> list[Any]:
-        """The updates that are due after an agent step: one, or after an episode's last step all of the episode's.
+        """The updates that are due after an agent step: its own, or after an episode's last step all of the episode's.
 
         Args:
             n_steps_of_episode: The agent steps of an episode that ended, else 0.
         """
         if not self.has_enough_successes:
             return []
-        n_updates = 1 if self.agent.config.train_during_episode else n_steps_of_episode
-        return [self.agent.learn() for _ in range(n_updates) if self.agent.can_learn]
+        n_steps = 1 if self.agent.config.train_during_episode else n_steps_of_episode
+        return [self.agent.learn() for _ in range(self.agent.updates_due(n_steps))]
 
     def _mean_metrics(self, where: str, losses: list[Any]) -> UpdateMetrics:
         if not losses:

@@ -53,6 +53,18 @@ def test_updates_after_the_episode_are_as_many_as_it_had_steps():
     assert [record.updates for record in run(small_agent(train_during_episode=False))] == [0, 6, 12, 18]
 
 
+@pytest.mark.parametrize(
+    ("updates_per_step", "in_episodes", "after_episodes"),
+    # Learning starts with the ninth step, or after the second episode.
+    [(0.4, [0, 1, 4, 6], [0, 2, 4, 7]), (2, [0, 8, 20, 32], [0, 12, 24, 36]), (1.5, [0, 6, 15, 24], [0, 9, 18, 27])],
+)
+def test_the_updates_per_step_are_any_number_and_fractions_add_up(updates_per_step, in_episodes, after_episodes):
+    settings = {"updates_per_step": updates_per_step}
+    assert [record.updates for record in run(small_agent(**settings))] == in_episodes
+    records = run(small_agent(train_during_episode=False, **settings))
+    assert [record.updates for record in records] == after_episodes
+
+
 def test_a_time_limit_bootstraps_and_an_end_does_not():
     for terminates, bootstraps, last in ((False, True, 0), (False, False, 1), (True, True, 1), (True, False, 1)):
         agent = small_agent(Counter(length=6, terminates=terminates), bootstrap_on_truncation=bootstraps)
@@ -91,6 +103,13 @@ def test_noise_is_a_share_of_the_full_range_times_epsilon():
     agent.noise.reset()
     noise = np.array([agent.noise.sample() for _ in range(3)])
     np.testing.assert_allclose(actions(0.5) - actions(0.0), 2 * 0.5 * noise, atol=1e-6)
+
+
+def test_gaussian_noise_is_a_share_of_the_full_range_times_epsilon_too():
+    agent = small_agent(noise="gaussian", gaussian_sigma=0.01)
+    policy = agent.scaled_action(np.zeros(2))
+    noise = np.array([agent.scaled_action(np.zeros(2), 0.5) - policy for _ in range(2000)])
+    assert noise.std() == pytest.approx(2 * 0.5 * 0.01, rel=0.05)
 
 
 def test_the_gate_holds_learning_and_epsilon_until_the_goal_was_reached_often_enough():
