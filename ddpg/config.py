@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -14,6 +15,7 @@ PositiveCount = Annotated[int, Field(ge=1)]
 # Strict mode takes no list for a tuple; the container is lenient, its items are not.
 LayerSizes = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(min_length=1, strict=False)]
 StrictFinite = Annotated[float, Field(allow_inf_nan=False), Strict()]
+Layers = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(strict=False)]
 Limits = Annotated[tuple[StrictFinite, StrictFinite], Field(strict=False)]
 
 
@@ -48,7 +50,10 @@ class AgentConfig(Config):
     """γ, per agent step."""
 
     train_during_episode: bool = True
-    """Update after every agent step; otherwise after each episode, once per agent step it had."""
+    """Update after every agent step; otherwise after each episode, for all agent steps it had."""
+
+    updates_per_step: Positive = 1.0
+    """Updates for each agent step since learning started; what is left of one is made later."""
 
     replay_buffer_size: PositiveCount = 10_000
     """Capacity in transitions; the oldest are overwritten."""
@@ -89,8 +94,31 @@ class AgentConfig(Config):
     hidden_layer_sizes_actor: LayerSizes = (16, 32, 16)
     """Units of the actor's hidden layers."""
 
-    hidden_layer_sizes_critic: Annotated[tuple[LayerSizes, LayerSizes], Field(strict=False)] = ((16, 32), (16, 32))
-    """Units of the critic's observation path and of its action path, whose outputs are added."""
+    hidden_layer_sizes_critic: Annotated[tuple[Layers, Layers], Field(strict=False)] = ((16, 32), (16, 32))
+    """Units of the critic's observation path and of its action path."""
+
+    join_critic: Literal["add_activated", "add", "concatenate"] = "add_activated"
+    """How the critic's paths are joined: `concatenate` their outputs, of which a path without layers has its input, as
+    Lillicrap et al., 2015, and Fujimoto et al., 2018; or `add` them, and activate the sum. `add_activated` activates
+    them before too, as Udacity's quadcopter code did: since that leaves hardly anything to activate, Q(s, a) is nearly
+    F(s) + G(a), and the best action nearly the same in every state."""
+
+    hidden_layer_sizes_joint: Layers = ()
+    """Units of the critic's layers after the paths are joined."""
+
+    n_critics: Literal[1, 2] = 1
+    """Critics that learn side by side; the target is the smaller of their values (Fujimoto et al., 2018,
+    arXiv:1802.09477, section 4.2). The actor follows the first."""
+
+    policy_delay: PositiveCount = 1
+    """The actor and all targets move in every n-th update, critics in each (Fujimoto et al., 2018, section 5.2)."""
+
+    target_noise_sigma: NonNegative = 0.0
+    """Standard deviation of normal noise on the target actor's action, as a fraction of the action range; 0: none
+    (Fujimoto et al., 2018, section 5.3, whose 0.2 of [-1, 1] is 0.1 here)."""
+
+    target_noise_clip: NonNegative = 0.25
+    """Most of that noise in either direction, likewise."""
 
     activation_fn_actor: Literal["tanh", "sigmoid"] = "tanh"
     """Activation of the actor's output; sigmoid's (0, 1) is stretched to (-1, 1)."""
@@ -111,13 +139,40 @@ class AgentConfig(Config):
     """Momentum of batch normalisation after each hidden layer of the actor; 0: no batch normalisation."""
 
     bn_momentum_critic: FractionBelowOne = 0.7
-    """Momentum of batch normalisation before the critic's output; 0: no batch normalisation."""
+    """Momentum of batch normalisation where the critic's paths are added, or, if they are concatenated, after each
+    layer of the observation path; 0: no batch normalisation."""
+
+    bn_observations: bool = False
+    """Normalise the observations as well in networks with batch normalisation (Lillicrap et al., 2015)."""
+
+    layer_norm_actor: bool = False
+    """Layer normalisation of the actor's hidden layers, before their activation (Ba et al., 2016, arXiv:1607.06450)."""
+
+    layer_norm_critic: bool = False
+    """Layer normalisation of the critic's hidden layers, likewise."""
+
+    initializer: Literal["glorot_uniform", "fan_in"] = "glorot_uniform"
+    """Distribution of the initial kernels; `fan_in`: kernels and biases uniform within 1/√(inputs of the layer), as
+    Lillicrap et al., 2015, and PyTorch."""
+
+    output_init_range: Positive | None = None
+    """The output layers start uniform within this distance of 0 (Lillicrap et al., 2015: 0.003); `None`: as others."""
+
+    weight_decay_critic: NonNegative = 0.0
+    """Share of each of the critic's weights that is added to its gradient (Lillicrap et al., 2015: 0.01)."""
+
+    gradient_clip_norm: Positive | None = None
+    """A network's gradient is scaled down to this Euclidean norm if it is longer; `None`: never."""
 
     dropout_actor: FractionBelowOne = 0.0
     """Dropout rate of the actor's hidden layers while it learns."""
 
     dropout_critic: FractionBelowOne = 0.0
     """Dropout rate of the critic's hidden layers while it learns."""
+
+    noise: Literal["ornstein_uhlenbeck", "gaussian"] = "ornstein_uhlenbeck"
+    """Exploration noise, scaled by epsilon: correlated in time (Lillicrap et al., 2015), or independent (Fujimoto et
+    al., 2018). The settings of the other have no effect."""
 
     ou_mu: Finite = 0.0
     """μ, the mean of the Ornstein-Uhlenbeck noise."""
@@ -128,14 +183,13 @@ class AgentConfig(Config):
     ou_sigma: NonNegative = 0.25
     """σ, the standard deviation of the noise's random part per agent step, as a fraction of the action range."""
 
+    gaussian_sigma: NonNegative = 0.1
+    """Standard deviation of the Gaussian noise, as a fraction of the action range; where others state it in units of
+    actions scaled to [-1, 1], this is half of theirs."""
+
     @model_validator(mode="after")
-    def _paths_can_be_added(self) -> Self:
-        observation_path, action_path = self.hidden_layer_sizes_critic
-        if observation_path[-1] != action_path[-1]:
-            raise ValueError(
-                "hidden_layer_sizes_critic: expected two paths that end in the same number of units, "
-                f"received {observation_path[-1]} and {action_path[-1]}"
-            )
+    def _settings_fit(self) -> Self:
+        self._require_a_critic()
         if self.replay_batch_size > self.replay_buffer_size:
             raise ValueError(
                 f"replay_batch_size: expected at most replay_buffer_size ({self.replay_buffer_size}), "
@@ -147,6 +201,33 @@ class AgentConfig(Config):
                 f"learning_starts: expected less than replay_buffer_size ({self.replay_buffer_size}), received {starts}"
             )
         return self
+
+    def _require_a_critic(self) -> None:
+        """Checks that the critic's paths can be joined, and that nothing asked of them is without effect."""
+        observation_path, action_path = self.hidden_layer_sizes_critic
+        if self.join_critic == "concatenate":
+            if not (observation_path or action_path or self.hidden_layer_sizes_joint):
+                raise ValueError("hidden_layer_sizes_joint: expected a layer where both paths have none, received []")
+            if self.bn_momentum_critic and not (observation_path or self.bn_observations):
+                raise ValueError(
+                    "bn_momentum_critic: expected 0 where the paths are concatenated and the observation path has no "
+                    f"layers, received {self.bn_momentum_critic}"
+                )
+        elif not (observation_path and action_path):
+            raise ValueError(
+                "hidden_layer_sizes_critic: expected two paths with layers, as join_critic is not concatenate, "
+                f"received {[list(observation_path), list(action_path)]}"
+            )
+        elif observation_path[-1] != action_path[-1]:
+            raise ValueError(
+                "hidden_layer_sizes_critic: expected two paths that end in the same number of units, "
+                f"received {observation_path[-1]} and {action_path[-1]}"
+            )
+        if self.bn_observations and not (self.bn_momentum_actor or self.bn_momentum_critic):
+            raise ValueError(
+                "bn_observations: expected false where neither bn_momentum_actor nor bn_momentum_critic is above 0, "
+                "received true"
+            )
 
 
 class GridConfig(Config):
@@ -194,7 +275,11 @@ class TrainingConfig(Config):
     """How an agent is trained."""
 
     n_episodes: PositiveCount = 50
-    """Training episodes."""
+    """Training episodes, at most."""
+
+    n_environment_steps: PositiveCount | None = None
+    """Training ends after the episode in which its environment steps reach this number; `None`: after `n_episodes`,
+    which end it in any case. Tests and validation do not count."""
 
     eps: NonNegative = 1.0
     """Epsilon, the scale of the exploration noise, before the first episode; it is lowered before each one."""
@@ -212,6 +297,10 @@ class TrainingConfig(Config):
     n_random_episodes: Count = 0
     """Number of first episodes with actions drawn uniformly from the action space."""
 
+    n_random_steps: Count = 0
+    """Number of first agent steps with such actions, besides those of `n_random_episodes`; Fujimoto et al., 2018,
+    arXiv:1802.09477, begin with 1,000 or 10,000."""
+
     run_tests: bool = True
     """Follow each training episode by a test episode without noise or learning."""
 
@@ -219,8 +308,46 @@ class TrainingConfig(Config):
     """Episodes from fixed start states by which a changed policy is scored, to keep the best; 0: it is scored by the
     test episode, and without tests the final policy is the best."""
 
+    validate_every_n_steps: Count = 0
+    """Environment steps between validations: one comes after the episode in which the number of environment steps so
+    far passes the next multiple, and a policy in between cannot be the best. 0: after each episode with updates."""
+
+    stop_after_n_solved: Count = 0
+    """Training ends early after so many successive validations whose score reached the target; 0: never."""
+
+    validation_target: Finite | None = None
+    """The target of `stop_after_n_solved`; `None`: the environment's `reward_threshold`."""
+
     gen_q_a_frames_every_n_steps: Count = 0
     """Agent steps between snapshots of the networks on the state grid; the last is taken at the end. 0: none."""
 
     grid: GridConfig = GridConfig()
     """The state grid of the snapshots."""
+
+    @model_validator(mode="after")
+    def _validates_to_stop(self) -> Self:
+        if self.stop_after_n_solved and not self.n_validation_episodes:
+            raise ValueError(
+                "stop_after_n_solved: expected 0, as there is no validation with n_validation_episodes: 0, "
+                f"received {self.stop_after_n_solved}"
+            )
+        return self
+
+    def target(self, reward_threshold: float | None) -> float | None:
+        """The score at which a validation counts as solved; `None` if training never stops early.
+
+        Args:
+            reward_threshold: The environment's, if it has one.
+
+        Raises:
+            ValueError: Training should stop early, and there is no target.
+        """
+        if not self.stop_after_n_solved:
+            return None
+        target = reward_threshold if self.validation_target is None else self.validation_target
+        if target is None:
+            raise ValueError(
+                "validation_target: expected a number, as the environment has no reward_threshold and "
+                f"stop_after_n_solved is {self.stop_after_n_solved}, received None"
+            )
+        return target

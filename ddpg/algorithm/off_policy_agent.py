@@ -1,5 +1,6 @@
 """What acts, remembers and learns; it knows no environment and no episodes."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpg.algorithm.learner import Learner
-from ddpg.algorithm.noise import Noise, OrnsteinUhlenbeckNoise
+from ddpg.algorithm.noise import GaussianNoise, Noise, OrnsteinUhlenbeckNoise
 from ddpg.algorithm.policy import Policy
 from ddpg.algorithm.replay_buffer import ReplayBuffer
 from ddpg.algorithm.saved_agent import Description
@@ -34,12 +35,12 @@ class OffPolicyAgent:
         self.observation_size, self.action_size = observations.low.size, actions.low.size
         self.learner = Learner(self.observation_size, self.action_size, config, generator(seed, Stream.NETWORKS))
         self.replay_buffer = ReplayBuffer(config.replay_buffer_size, self.observation_size, self.action_size)
-        self.noise: Noise = OrnsteinUhlenbeckNoise(
-            self.action_size, config.ou_mu, config.ou_theta, config.ou_sigma, generator(seed, Stream.NOISE)
-        )
+        self.noise = _noise(self.action_size, config, generator(seed, Stream.NOISE))
         self.n_updates = 0
+        self._learning_steps = 0
         self._sampling = generator(seed, Stream.SAMPLING)
         self._random_actions = generator(seed, Stream.RANDOM_ACTIONS)
+        self._target_noise = generator(seed, Stream.TARGET_NOISE)
         self._policy: tuple[Any, Policy] | None = None
 
     @property
@@ -112,13 +113,36 @@ class OffPolicyAgent:
         starts = self.config.learning_starts
         return len(self.replay_buffer) > (self.config.replay_batch_size if starts is None else starts)
 
+    def updates_due(self, n_steps: int) -> int:
+        """The number of updates to make for so many more agent steps; what is left of one counts next time."""
+        if not self.can_learn:
+            return 0
+        due = math.floor(self.config.updates_per_step * self._learning_steps)
+        self._learning_steps += n_steps
+        return math.floor(self.config.updates_per_step * self._learning_steps) - due
+
     def learn(self) -> Any:
         """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
         rows = self.replay_buffer.sample(
             self.config.replay_batch_size, self._sampling, self.config.reward_normalization
         )
         self.n_updates += 1
-        return self.learner.update(rows)
+        return self.learner.update(
+            rows, self._sample_target_noise(len(rows)), moves_actor=self.moves_actor(self.n_updates)
+        )
+
+    def moves_actor(self, update: int) -> bool:
+        """Whether the update of this number, counted from 1, moves actor and targets besides the critics."""
+        return update % self.config.policy_delay == 0
+
+    def _sample_target_noise(self, n: int) -> NDArray[np.float32] | None:
+        """Noise for n target actions, in the networks' units, whose range is 2 wide; `None` where there is none."""
+        sigma, clip = 2 * self.config.target_noise_sigma, 2 * self.config.target_noise_clip
+        if not sigma:
+            return None
+        noise: NDArray[np.float32] = self._target_noise.standard_normal((n, self.action_size), np.float32)
+        noise *= np.float32(sigma)
+        return np.clip(noise, -clip, clip, out=noise)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that acting and learning change: arrays and plain values in nested dictionaries."""
@@ -128,7 +152,9 @@ class OffPolicyAgent:
             "noise": self.noise.state_dict(),
             "sampling": self._sampling.bit_generator.state,
             "random_actions": self._random_actions.bit_generator.state,
+            "target_noise": self._target_noise.bit_generator.state,
             "n_updates": self.n_updates,
+            "learning_steps": self._learning_steps,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -142,4 +168,11 @@ class OffPolicyAgent:
         self.noise.load_state_dict(state["noise"])
         self._sampling.bit_generator.state = state["sampling"]
         self._random_actions.bit_generator.state = state["random_actions"]
-        self.n_updates = state["n_updates"]
+        self._target_noise.bit_generator.state = state["target_noise"]
+        self.n_updates, self._learning_steps = state["n_updates"], state["learning_steps"]
+
+
+def _noise(size: int, config: AgentConfig, rng: np.random.Generator) -> Noise:
+    if config.noise == "gaussian":
+        return GaussianNoise(size, config.gaussian_sigma, rng)
+    return OrnsteinUhlenbeckNoise(size, config.ou_mu, config.ou_theta, config.ou_sigma, rng)

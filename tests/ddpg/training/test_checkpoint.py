@@ -81,11 +81,23 @@ CASES = {
     "as it is": ({}, {}, {}),
     "dropout": ({}, {"dropout_actor": 0.2, "dropout_critic": 0.1}, {}),
     "batch norm": ({}, {"bn_momentum_actor": 0.9}, {}),
+    "two critics, delayed actor, noise on the target": (
+        {}, {"n_critics": 2, "policy_delay": 3, "target_noise_sigma": 0.1}, {},
+    ),
     "updates after the episode, a full buffer": ({}, {"train_during_episode": False, "replay_buffer_size": 16}, {}),
     "random episodes, no tests": ({}, {}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
     "snapshots": ({}, {}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
     "goals, of which learning needs those before the interruption, and random actions after it": (
         {"terminates": True, "prize": 10.0}, {"successes_before_learning": 4}, {"n_random_episodes": 5},
+    ),
+    "a budget of steps, of which the first are random": (
+        {}, {}, {"n_episodes": 100, "n_environment_steps": 33, "n_random_steps": 27, "eps_decay": 0.1},
+    ),
+    "Gaussian noise": ({}, {"noise": "gaussian"}, {}),
+    "an update every few steps": ({}, {"updates_per_step": 0.27}, {}),
+    "validation now and then": ({}, {}, {"validate_every_n_steps": 9}),
+    "an early end, counted from before the interruption": (
+        {}, {}, {"n_episodes": 100, "stop_after_n_solved": 5, "validation_target": 6.0},
     ),
 }  # fmt: skip
 
