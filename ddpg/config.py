@@ -49,6 +49,10 @@ class AgentConfig(Config):
     discount_factor: Fraction = 0.999
     """γ, per agent step."""
 
+    n_step: PositiveCount = 1
+    """Agent steps whose rewards the critic's target sums before it bootstraps, fewer at the end of an episode (Sutton,
+    1988; Barth-Maron et al., 2018, arXiv:1804.08617). The actions between are those of the policy at the time."""
+
     train_during_episode: bool = True
     """Update after every agent step; otherwise after each episode, for all agent steps it had."""
 

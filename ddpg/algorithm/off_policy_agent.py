@@ -106,6 +106,8 @@ class OffPolicyAgent:
             self.observations.scale(next_observation),
             terminated or (truncated and not self.config.bootstrap_on_truncation),
         )
+        if terminated or truncated:
+            self.replay_buffer.end_episode()
 
     @property
     def can_learn(self) -> bool:
@@ -127,8 +129,9 @@ class OffPolicyAgent:
 
     def learn(self) -> Any:
         """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
+        config = self.config
         rows = self.replay_buffer.sample(
-            self.config.replay_batch_size, self._sampling, self.config.reward_normalization
+            config.replay_batch_size, self._sampling, config.reward_normalization, config.discount_factor, config.n_step
         )
         self.n_updates += 1
         return self.learner.update(

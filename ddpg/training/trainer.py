@@ -210,6 +210,7 @@ class Trainer:
 
     def _drop_unfinished_episode(self) -> None:
         """Drops what is left of an episode that an exception ended, which is run again."""
+        self.agent.replay_buffer.end_episode()
         history, n_recorded = self.history, len(self.records)
         del history.training_episodes[n_recorded:]
         history.test_episodes[:] = [each for each in history.test_episodes if each.episode <= n_recorded]

@@ -66,10 +66,10 @@ def test_the_updates_per_step_are_any_number_and_fractions_add_up(updates_per_st
 
 
 def test_a_time_limit_bootstraps_and_an_end_does_not():
-    for terminates, bootstraps, last in ((False, True, 0), (False, False, 1), (True, True, 1), (True, False, 1)):
+    for terminates, bootstraps, last in ((False, True, 1), (False, False, 0), (True, True, 0), (True, False, 0)):
         agent = small_agent(Counter(length=6, terminates=terminates), bootstrap_on_truncation=bootstraps)
         run(agent, n_episodes=1)
-        assert transitions(agent).terminal[:, 0].tolist() == [0, 0, 0, 0, 0, last]
+        assert transitions(agent).discount[:, 0].tolist() == [1, 1, 1, 1, 1, last]
 
 
 def test_transitions_are_scaled_once_and_summed_over_held_steps():
@@ -312,6 +312,22 @@ def policy_of_probe(probe, n_episodes, seed, **changes):
     return agent.policy
 
 
+def test_transitions_of_several_steps_stay_within_an_episode_also_one_that_was_interrupted():
+    agent = small_agent(Counter(length=6))
+
+    def stop():
+        if len(agent.replay_buffer) == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(agent.trainer.train(FEW, stop))
+    list(agent.trainer.resume())
+    rows = agent.replay_buffer.sample(2000, np.random.default_rng(0), n_steps=100)
+    sampled = agent.observations.unscale(Transition.from_rows(rows, 2, 2).next_observation)[:, 0]
+    # The interrupted episode ends after three steps, the others after six.
+    assert set(np.round(sampled)) == {3, 6}
+
+
 @pytest.mark.slow
 def test_finds_the_best_action_of_each_state_of_a_probe():
     observations = np.linspace(-0.95, 0.95, 39, dtype=np.float32)[:, None]
@@ -336,3 +352,5 @@ def test_finds_the_best_action_of_a_probe_that_pays_a_step_later():
 
     assert all(learns(seed) for seed in range(3))
     assert not any(learns(seed, discount_factor=0.0) for seed in range(3))
+    # Here a return of two steps is complete, and needs no value that follows.
+    assert all(learns(seed, n_step=2) for seed in range(3))
