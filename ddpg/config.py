@@ -72,6 +72,11 @@ class AgentConfig(Config):
     """Learning and the decay of epsilon start after this many training episodes that reached the goal; see
     `EpisodeHistory.reached_goal`. Only for environments that have a goal."""
 
+    observation_normalization: Literal["none", "standardize"] = "none"
+    """`standardize`: the networks see observations less their running mean, in units of their running deviation, cut
+    off at ±10, as Stable-Baselines3's `VecNormalize` does. Both cover the observations of the training episodes that
+    have ended; they are frozen within an episode and outside training. For observations without bounds."""
+
     reward_normalization: Literal["standardize", "scale", "none"] = "standardize"
     """Rewards in a batch are divided by their running standard deviation; `standardize` subtracts the running mean
     first, which acts as a cost of time."""
