@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.noise import GaussianNoise, Noise, OrnsteinUhlenbeckNoise
 from ddpg.algorithm.policy import Policy
-from ddpg.algorithm.replay_buffer import ReplayBuffer
+from ddpg.algorithm.replay_buffer import ReplayBuffer, Transition
 from ddpg.algorithm.saved_agent import Description
-from ddpg.algorithm.scaling import BoxScaler
+from ddpg.algorithm.scaling import BoxScaler, Moments, StandardizingScaler
 from ddpg.config import AgentConfig
 from ddpg.seeding import Stream, generator
 
@@ -30,7 +31,10 @@ class OffPolicyAgent:
     def __init__(self, observations: BoxScaler, actions: BoxScaler, config: AgentConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
-        self.observations = observations
+        self._box = observations
+        self._standardizer: StandardizingScaler | None = None
+        if config.observation_normalization == "standardize":
+            self._standardizer = StandardizingScaler(observations.low, observations.high)
         self.actions = actions
         self.observation_size, self.action_size = observations.low.size, actions.low.size
         self.learner = Learner(self.observation_size, self.action_size, config, generator(seed, Stream.NETWORKS))
@@ -42,6 +46,12 @@ class OffPolicyAgent:
         self._random_actions = generator(seed, Stream.RANDOM_ACTIONS)
         self._target_noise = generator(seed, Stream.TARGET_NOISE)
         self._policy: tuple[Any, Policy] | None = None
+        self._action_value: tuple[Any, ActionValue] | None = None
+
+    @property
+    def observations(self) -> BoxScaler:
+        """Scaling of the observations at present; `observe_episode` replaces it, and does not change it."""
+        return self._box if self._standardizer is None else self._standardizer
 
     @property
     def description(self) -> Description:
@@ -51,10 +61,22 @@ class OffPolicyAgent:
     @property
     def policy(self) -> Policy:
         """The present policy, without noise; learning replaces it, and does not change it."""
+        state, cached = self.learner.state, self._policy
+        if cached is None or cached[0] is not state or cached[1].observations is not self.observations:
+            self._policy = cached = state, Policy(self.description, *self.learner.actor_weights())
+        return cached[1]
+
+    def q(self, observations: ArrayLike, actions: ArrayLike) -> NDArray[np.float32]:
+        """The present critic's values, of two critics the first's; in units of the normalised reward, shape (...,).
+
+        Args:
+            observations: In the environment's units, shape (..., observation size).
+            actions: Likewise, shape (..., action size).
+        """
         state = self.learner.state
-        if self._policy is None or self._policy[0] is not state:
-            self._policy = state, Policy(self.description, *self.learner.actor_weights())
-        return self._policy[1]
+        if self._action_value is None or self._action_value[0] is not state:
+            self._action_value = state, ActionValue(self.description, self.learner.critic_layers())
+        return self._action_value[1](np.asarray(observations, np.float32), np.asarray(actions, np.float32))
 
     def act(self, observation: ArrayLike, eps: float = 0.0) -> NDArray[np.float32]:
         """Chooses the action for an observation, both flat and in the environment's units.
@@ -100,12 +122,37 @@ class OffPolicyAgent:
             truncated: A limit from outside the task ended the episode.
         """
         self.replay_buffer.add(
-            self.observations.scale(observation),
+            self._box.scale(observation),
             scaled_action,
             reward,
-            self.observations.scale(next_observation),
+            self._box.scale(next_observation),
             terminated or (truncated and not self.config.bootstrap_on_truncation),
         )
+        if terminated or truncated:
+            self.replay_buffer.end_episode()
+
+    def observe_episode(self, observations: NDArray[Any]) -> None:
+        """Counts an episode's observations, shape (n, observation size), in their running mean and deviation.
+
+        Between two calls these are frozen, so that everything that happens in an episode, and after it until the next
+        one ends, is with the same scaling.
+        """
+        if self._standardizer is not None:
+            self._standardizer = self._standardizer.after(observations)
+
+    @property
+    def observation_moments(self) -> dict[str, Any] | None:
+        """The fields of the observations' `Moments`; `None` if observations are not standardised."""
+        return None if self._standardizer is None else self._standardizer.moments._asdict()
+
+    def load_observation_moments(self, moments: Mapping[str, Any] | None) -> None:
+        """Restores `observation_moments`.
+
+        Raises:
+            ValueError, TypeError: They are another agent's.
+        """
+        if moments is not None:
+            self._standardizer = StandardizingScaler(self._box.low, self._box.high, Moments(**moments))
 
     @property
     def can_learn(self) -> bool:
@@ -121,11 +168,20 @@ class OffPolicyAgent:
         self._learning_steps += n_steps
         return math.floor(self.config.updates_per_step * self._learning_steps) - due
 
+    def set_step_sizes(self, share: float) -> None:
+        """Sets Adam's step sizes of the next updates to this share of the configured ones."""
+        self.learner.set_step_sizes(share * self.config.lr_actor, share * self.config.lr_critic)
+
     def learn(self) -> Any:
         """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
+        config = self.config
         rows = self.replay_buffer.sample(
-            self.config.replay_batch_size, self._sampling, self.config.reward_normalization
+            config.replay_batch_size, self._sampling, config.reward_normalization, config.discount_factor, config.n_step
         )
+        if self._standardizer is not None:
+            batch = Transition.from_rows(rows, self.observation_size, self.action_size)
+            for column in (batch.observation, batch.next_observation):
+                column[...] = self._standardizer.standardize(column)
         self.n_updates += 1
         return self.learner.update(
             rows, self._sample_target_noise(len(rows)), moves_actor=self.moves_actor(self.n_updates)
@@ -149,6 +205,7 @@ class OffPolicyAgent:
         return {
             "learner": self.learner.state_dict(),
             "replay_buffer": self.replay_buffer.state_dict(),
+            "observation_moments": self.observation_moments,
             "noise": self.noise.state_dict(),
             "sampling": self._sampling.bit_generator.state,
             "random_actions": self._random_actions.bit_generator.state,
@@ -165,6 +222,7 @@ class OffPolicyAgent:
         """
         self.learner.load_state_dict(state["learner"])
         self.replay_buffer.load_state_dict(state["replay_buffer"])
+        self.load_observation_moments(state["observation_moments"])
         self.noise.load_state_dict(state["noise"])
         self._sampling.bit_generator.state = state["sampling"]
         self._random_actions.bit_generator.state = state["random_actions"]
