@@ -46,10 +46,10 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "take-off": Task("TakeOff", start=None, spread=0.5, target=1.5, reach=0.0, threshold=150.0),
-    "hover": Task("Hover", start=1.5, spread=1.0, target=1.5, reach=0.0, threshold=180.0),
+    "take-off": Task("TakeOff", start=None, spread=0.5, target=1.5, reach=0.0, threshold=180.0),
+    "hover": Task("Hover", start=1.5, spread=1.0, target=1.5, reach=0.0, threshold=190.0),
     "land": Task("Land", start=1.5, spread=0.5, target=0.0, reach=0.0, threshold=150.0),
-    "go-to": Task("GoTo", start=1.5, spread=0.5, target=1.5, reach=1.5, threshold=150.0),
+    "go-to": Task("GoTo", start=1.5, spread=0.5, target=1.5, reach=1.5, threshold=180.0),
 }
 
 
