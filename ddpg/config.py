@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -48,7 +49,10 @@ class AgentConfig(Config):
     """γ, per agent step."""
 
     train_during_episode: bool = True
-    """Update after every agent step; otherwise after each episode, once per agent step it had."""
+    """Update after every agent step; otherwise after each episode, for all agent steps it had."""
+
+    updates_per_step: Positive = 1.0
+    """Updates for each agent step since learning started; what is left of one is made later."""
 
     replay_buffer_size: PositiveCount = 10_000
     """Capacity in transitions; the oldest are overwritten."""
@@ -119,6 +123,10 @@ class AgentConfig(Config):
     dropout_critic: FractionBelowOne = 0.0
     """Dropout rate of the critic's hidden layers while it learns."""
 
+    noise: Literal["ornstein_uhlenbeck", "gaussian"] = "ornstein_uhlenbeck"
+    """Exploration noise, scaled by epsilon: correlated in time (Lillicrap et al., 2015), or independent (Fujimoto et
+    al., 2018). The settings of the other have no effect."""
+
     ou_mu: Finite = 0.0
     """μ, the mean of the Ornstein-Uhlenbeck noise."""
 
@@ -127,6 +135,10 @@ class AgentConfig(Config):
 
     ou_sigma: NonNegative = 0.25
     """σ, the standard deviation of the noise's random part per agent step, as a fraction of the action range."""
+
+    gaussian_sigma: NonNegative = 0.1
+    """Standard deviation of the Gaussian noise, as a fraction of the action range; where others state it in units of
+    actions scaled to [-1, 1], this is half of theirs."""
 
     @model_validator(mode="after")
     def _paths_can_be_added(self) -> Self:
@@ -194,7 +206,11 @@ class TrainingConfig(Config):
     """How an agent is trained."""
 
     n_episodes: PositiveCount = 50
-    """Training episodes."""
+    """Training episodes, at most."""
+
+    n_environment_steps: PositiveCount | None = None
+    """Training ends after the episode in which its environment steps reach this number; `None`: after `n_episodes`,
+    which end it in any case. Tests and validation do not count."""
 
     eps: NonNegative = 1.0
     """Epsilon, the scale of the exploration noise, before the first episode; it is lowered before each one."""
@@ -212,6 +228,10 @@ class TrainingConfig(Config):
     n_random_episodes: Count = 0
     """Number of first episodes with actions drawn uniformly from the action space."""
 
+    n_random_steps: Count = 0
+    """Number of first agent steps with such actions, besides those of `n_random_episodes`; Fujimoto et al., 2018,
+    arXiv:1802.09477, begin with 1,000 or 10,000."""
+
     run_tests: bool = True
     """Follow each training episode by a test episode without noise or learning."""
 
@@ -219,8 +239,46 @@ class TrainingConfig(Config):
     """Episodes from fixed start states by which a changed policy is scored, to keep the best; 0: it is scored by the
     test episode, and without tests the final policy is the best."""
 
+    validate_every_n_steps: Count = 0
+    """Environment steps between validations: one comes after the episode in which the number of environment steps so
+    far passes the next multiple, and a policy in between cannot be the best. 0: after each episode with updates."""
+
+    stop_after_n_solved: Count = 0
+    """Training ends early after so many successive validations whose score reached the target; 0: never."""
+
+    validation_target: Finite | None = None
+    """The target of `stop_after_n_solved`; `None`: the environment's `reward_threshold`."""
+
     gen_q_a_frames_every_n_steps: Count = 0
     """Agent steps between snapshots of the networks on the state grid; the last is taken at the end. 0: none."""
 
     grid: GridConfig = GridConfig()
     """The state grid of the snapshots."""
+
+    @model_validator(mode="after")
+    def _validates_to_stop(self) -> Self:
+        if self.stop_after_n_solved and not self.n_validation_episodes:
+            raise ValueError(
+                "stop_after_n_solved: expected 0, as there is no validation with n_validation_episodes: 0, "
+                f"received {self.stop_after_n_solved}"
+            )
+        return self
+
+    def target(self, reward_threshold: float | None) -> float | None:
+        """The score at which a validation counts as solved; `None` if training never stops early.
+
+        Args:
+            reward_threshold: The environment's, if it has one.
+
+        Raises:
+            ValueError: Training should stop early, and there is no target.
+        """
+        if not self.stop_after_n_solved:
+            return None
+        target = reward_threshold if self.validation_target is None else self.validation_target
+        if target is None:
+            raise ValueError(
+                "validation_target: expected a number, as the environment has no reward_threshold and "
+                f"stop_after_n_solved is {self.stop_after_n_solved}, received None"
+            )
+        return target

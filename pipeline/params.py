@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
 from ddpg.environments.contract import check
-from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare
+from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, reward_threshold
 from ddpg.training.snapshots import StateGrid
 from pipeline.errors import ParamsError
 from pipeline.provenance.documents import load_yaml
@@ -252,6 +252,10 @@ def _environment_problems(params: Params) -> Iterator[str]:
         yield from problems
         if "rgb_array" not in env.metadata.get("render_modes", ()):
             yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"
+        try:
+            params.train.target(reward_threshold(env))
+        except ValueError as error:
+            yield f"train.{error}"
         try:
             spaces = env.observation_space, env.action_space
             observations, actions = (BoxScaler(space.low, space.high) for space in spaces)

@@ -75,7 +75,7 @@ def log_episodes(
             tracker.log_episode(seed, record, networks)
             yield {"seed": seed, **record}
     with (
-        SeedProgress(params.train.n_episodes) as progress,
+        SeedProgress(params.train.n_episodes, params.train.n_environment_steps) as progress,
         contextlib.closing(train_seeds(params, missing, store.inputs)) as episodes,
     ):
         for seed, record, networks in episodes:

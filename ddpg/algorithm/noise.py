@@ -1,4 +1,4 @@
-"""Temporally correlated exploration noise."""
+"""Exploration noise."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -62,4 +62,34 @@ class OrnsteinUhlenbeckNoise:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what `state_dict` returned."""
         self.state = state["value"]
+        self.rng.bit_generator.state = state["generator"]
+
+
+class GaussianNoise:
+    """Independent draws from N(0, σ²), as in TD3 (Fujimoto et al., 2018, arXiv:1802.09477).
+
+    Args:
+        size: Dimensions, independent of each other.
+        sigma: Standard deviation.
+        rng: Source of randomness.
+    """
+
+    def __init__(self, size: int, sigma: float, rng: np.random.Generator) -> None:
+        self.size = size
+        self.sigma = sigma
+        self.rng = rng
+
+    def reset(self) -> None:
+        """Does nothing: no draw depends on another."""
+
+    def sample(self) -> NDArray[Any]:
+        """Draws the next value, shape (size,)."""
+        return self.sigma * self.rng.standard_normal(self.size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random generator's state."""
+        return {"generator": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what `state_dict` returned."""
         self.rng.bit_generator.state = state["generator"]

@@ -1,5 +1,6 @@
 """What acts, remembers and learns; it knows no environment and no episodes."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpg.algorithm.learner import Learner
-from ddpg.algorithm.noise import Noise, OrnsteinUhlenbeckNoise
+from ddpg.algorithm.noise import GaussianNoise, Noise, OrnsteinUhlenbeckNoise
 from ddpg.algorithm.policy import Policy
 from ddpg.algorithm.replay_buffer import ReplayBuffer
 from ddpg.algorithm.saved_agent import Description
@@ -34,10 +35,9 @@ class OffPolicyAgent:
         self.observation_size, self.action_size = observations.low.size, actions.low.size
         self.learner = Learner(self.observation_size, self.action_size, config, generator(seed, Stream.NETWORKS))
         self.replay_buffer = ReplayBuffer(config.replay_buffer_size, self.observation_size, self.action_size)
-        self.noise: Noise = OrnsteinUhlenbeckNoise(
-            self.action_size, config.ou_mu, config.ou_theta, config.ou_sigma, generator(seed, Stream.NOISE)
-        )
+        self.noise = _noise(self.action_size, config, generator(seed, Stream.NOISE))
         self.n_updates = 0
+        self._learning_steps = 0
         self._sampling = generator(seed, Stream.SAMPLING)
         self._random_actions = generator(seed, Stream.RANDOM_ACTIONS)
         self._policy: tuple[Any, Policy] | None = None
@@ -112,6 +112,14 @@ class OffPolicyAgent:
         starts = self.config.learning_starts
         return len(self.replay_buffer) > (self.config.replay_batch_size if starts is None else starts)
 
+    def updates_due(self, n_steps: int) -> int:
+        """The number of updates to make for so many more agent steps; what is left of one counts next time."""
+        if not self.can_learn:
+            return 0
+        due = math.floor(self.config.updates_per_step * self._learning_steps)
+        self._learning_steps += n_steps
+        return math.floor(self.config.updates_per_step * self._learning_steps) - due
+
     def learn(self) -> Any:
         """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
         rows = self.replay_buffer.sample(
@@ -129,6 +137,7 @@ class OffPolicyAgent:
             "sampling": self._sampling.bit_generator.state,
             "random_actions": self._random_actions.bit_generator.state,
             "n_updates": self.n_updates,
+            "learning_steps": self._learning_steps,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -142,4 +151,10 @@ class OffPolicyAgent:
         self.noise.load_state_dict(state["noise"])
         self._sampling.bit_generator.state = state["sampling"]
         self._random_actions.bit_generator.state = state["random_actions"]
-        self.n_updates = state["n_updates"]
+        self.n_updates, self._learning_steps = state["n_updates"], state["learning_steps"]
+
+
+def _noise(size: int, config: AgentConfig, rng: np.random.Generator) -> Noise:
+    if config.noise == "gaussian":
+        return GaussianNoise(size, config.gaussian_sigma, rng)
+    return OrnsteinUhlenbeckNoise(size, config.ou_mu, config.ou_theta, config.ou_sigma, rng)

@@ -49,9 +49,46 @@ class TrainingProgress:
     config: TrainingConfig
     epsilon: float
     """Scale of the exploration noise in the last episode, or before the first."""
-    episodes_left: int
+    episodes: int = 0
+    """Made so far."""
+    environment_steps: int = 0
+    """Made so far in training episodes."""
+    n_solved: int = 0
+    """Successive validations, up to the newest, whose score reached the target."""
     in_episode: bool = False
     """Whether an episode is under way, or was ended by an exception."""
+
+    @property
+    def share(self) -> float:
+        """The share of the budget that is used up, in [0, 1]: of its environment steps, if it has some, or episodes."""
+        total = self.config.n_environment_steps
+        return min(1.0, self.episodes / self.config.n_episodes if total is None else self.environment_steps / total)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no episode is left."""
+        n_to_stop = self.config.stop_after_n_solved
+        is_solved = n_to_stop > 0 and self.n_solved >= n_to_stop
+        return is_solved or self.share == 1 or self.episodes >= self.config.n_episodes
+
+    def after(self, record: EpisodeRecord, environment_steps: int, target: float | None) -> "TrainingProgress":
+        """The progress after one more episode.
+
+        Args:
+            record: Of the episode.
+            environment_steps: Those of the episode.
+            target: See `TrainingConfig.target`.
+        """
+        n_solved = self.n_solved
+        if target is not None and not math.isnan(record.validation_return):
+            n_solved = n_solved + 1 if record.validation_return >= target else 0
+        return TrainingProgress(
+            self.config, record.epsilon, self.episodes + 1, self.environment_steps + environment_steps, n_solved
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the configuration, between two episodes."""
+        return {name: getattr(self, name) for name in ("epsilon", "episodes", "environment_steps", "n_solved")}
 
 
 class Trainer:
@@ -95,11 +132,13 @@ class Trainer:
             A record after each episode, its test and its validation. The last snapshot comes after the last record.
 
         Raises:
+            ValueError: Training should stop at a target, and there is none.
             NotFiniteError: The environment returned, or the networks computed, NaN or infinity.
             UnsuitableEnvironmentError: A trial shows that the environment breaks Gymnasium's interface.
             EndlessEpisodeError: An episode does not end.
         """
-        self.progress = TrainingProgress(config, config.eps, config.n_episodes)
+        config.target(self.history.reward_threshold)
+        self.progress = TrainingProgress(config, config.eps)
         yield from self.resume(on_step)
 
     def resume(self, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
@@ -108,13 +147,16 @@ class Trainer:
             return
         self._try_environment()
         self._drop_unfinished_episode()
-        grid = self._state_grid(self.progress.config)
-        while self.progress.episodes_left:
+        config = self.progress.config
+        target = config.target(self.history.reward_threshold)
+        grid = self._state_grid(config)
+        while not self.progress.is_over:
             self.progress.in_episode = True
-            record = self._run_episode(self.progress.config, self._next_epsilon(self.progress), grid, on_step)
+            record = self._run_episode(config, self._next_epsilon(self.progress), grid, on_step)
             self.n_successes += record.reached_goal
+            environment_steps = record.environment_steps - self._environment_steps
             self.records.append(record)
-            self.progress = TrainingProgress(self.progress.config, record.epsilon, self.progress.episodes_left - 1)
+            self.progress = self.progress.after(record, environment_steps, target)
             yield record
         last_step = self.history.snapshots[-1].step if self.history.snapshots else 0
         if grid is not None and self.history.n_steps > last_step:
@@ -177,6 +219,18 @@ class Trainer:
         decay = config.eps / config.n_episodes if config.eps_decay is None else config.eps_decay
         return max(progress.epsilon - decay, config.eps_min)
 
+    @property
+    def _environment_steps(self) -> int:
+        """Up to the newest record."""
+        return self.records[-1].environment_steps if self.records else 0
+
+    def _is_score_due(self, config: TrainingConfig, environment_steps: int, *, has_learned: bool) -> bool:
+        """Whether the policy is scored after an episode, at whose end there were so many environment steps."""
+        interval = config.validate_every_n_steps
+        if not interval:
+            return has_learned
+        return self.agent.n_updates > 0 and self._environment_steps // interval < environment_steps // interval
+
     def _run_episode(
         self, config: TrainingConfig, epsilon: float, grid: StateGrid | None, on_step: StepCallback | None
     ) -> EpisodeRecord:
@@ -185,7 +239,8 @@ class Trainer:
         episode, metrics = self._run_training_episode(config, epsilon, grid, on_step)
         test_return = self.test(config.action_repeat).score if config.run_tests else math.nan
         validation_return, is_best = math.nan, False
-        if self.agent.n_updates > n_updates:
+        environment_steps = self._environment_steps + episode.environment_steps
+        if self._is_score_due(config, environment_steps, has_learned=self.agent.n_updates > n_updates):
             if config.n_validation_episodes:
                 validation_return = mean_score(self.validate(config.n_validation_episodes, config.action_repeat))
             is_best = self.keep_if_best(validation_return if config.n_validation_episodes else test_return)
@@ -196,7 +251,7 @@ class Trainer:
             test_return=test_return,
             validation_return=validation_return,
             agent_steps=self.history.n_steps,
-            environment_steps=self.history.environment_steps,
+            environment_steps=environment_steps,
             updates=self.agent.n_updates,
             replay_buffer_size=len(self.agent.replay_buffer),
             **metrics._asdict(),
@@ -214,11 +269,12 @@ class Trainer:
         observation = flat_observation(env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
         require_observation(where, observation)
         agent.noise.reset()
-        observations, actions, rewards, losses = [observation], [], [], []
+        actions: list[NDArray[Any]] = []
+        observations, rewards, losses = [observation], [], []
         environment_steps = 0
         ended = False
         while not ended:
-            is_random = number <= config.n_random_episodes
+            is_random = number <= config.n_random_episodes or first_step + len(actions) < config.n_random_steps
             scaled_action = agent.random_action() if is_random else agent.scaled_action(observation, epsilon)
             require_network(where, "action", scaled_action)
             action = agent.actions.unscale(scaled_action)
@@ -256,15 +312,15 @@ class Trainer:
         return episode, metrics
 
     def _learn(self, n_steps_of_episode: int) -> list[Any]:
-        """The updates that are due after an agent step: one, or after an episode's last step all of the episode's.
+        """The updates that are due after an agent step: its own, or after an episode's last step all of the episode's.
 
         Args:
             n_steps_of_episode: The agent steps of an episode that ended, else 0.
         """
         if not self.has_enough_successes:
             return []
-        n_updates = 1 if self.agent.config.train_during_episode else n_steps_of_episode
-        return [self.agent.learn() for _ in range(n_updates) if self.agent.can_learn]
+        n_steps = 1 if self.agent.config.train_during_episode else n_steps_of_episode
+        return [self.agent.learn() for _ in range(self.agent.updates_due(n_steps))]
 
     def _mean_metrics(self, where: str, losses: list[Any]) -> UpdateMetrics:
         if not losses:
@@ -324,7 +380,7 @@ class Trainer:
             )
         return {
             "agent": self.agent.state_dict(),
-            "progress": progress and {"epsilon": progress.epsilon, "episodes_left": progress.episodes_left},
+            "progress": progress and progress.state_dict(),
             "best": self.best and self.best._asdict(),
             "n_successes": self.n_successes,
             # For environments that ignore the seed of a reset.

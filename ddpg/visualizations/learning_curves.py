@@ -30,8 +30,9 @@ def draw_learning_curves(
     """Write a PNG or SVG of returns by episode, with a line where the environment is solved; see `draw_group`.
 
     Args:
-        episodes: A row for each seed and episode, with columns `seed`, `episode`, `is_best` and the measure. Rows
-            with NaN are left out, so the mean is over the seeds that have a value.
+        episodes: A row for each seed and episode, with columns `seed`, `episode`, `is_best` and the measure. Where a
+            seed has no row, or NaN, its latest value before counts in the mean: the policy is as good as it was last
+            seen. Before its first value it does not count.
         path: Ends in `.png` or `.svg`.
         reward_threshold: Return from which the environment counts as solved.
         measure: The column drawn; at least one of its values is not NaN.
@@ -90,7 +91,7 @@ def draw_group(
     if not alone:
         intervals = [
             bootstrap(row.dropna().to_numpy(), interquartile_mean, confidence_level, n_bootstrap_samples, rng)
-            for _, row in returns.iterrows()
+            for _, row in returns.ffill().iterrows()
         ]
         means, lows, highs = np.transpose(intervals)
         lows, highs = (np.clip(ends, drawn[measure].min(), drawn[measure].max()) for ends in (lows, highs))

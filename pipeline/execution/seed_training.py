@@ -134,7 +134,7 @@ def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
             warnings.simplefilter("always")
             try:
                 agent = DDPG.resume(folder, env, params.agent, seed=seed, training=params.train)
-                send(f"resumed from its checkpoint after episode {len(agent.records)} of {params.train.n_episodes}")
+                send(f"resumed from its checkpoint after episode {_place(len(agent.records), params)}")
                 return agent
             except FileNotFoundError:
                 pass
@@ -144,6 +144,11 @@ def _agent(task: SeedTask, env: Any, send: Send) -> "DDPG":
                 for warning in caught:
                     send(f"warning: {warning.message}")
     return DDPG(env, params.agent, seed=seed)
+
+
+def _place(episode: int, params: Params) -> str:
+    """An episode's number, of how many if the number of episodes is what ends the training."""
+    return f"{episode}" if params.train.n_environment_steps else f"{episode} of {params.train.n_episodes}"
 
 
 class _Checkpoints:

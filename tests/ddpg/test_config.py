@@ -65,6 +65,11 @@ def test_cannot_be_changed():
         TrainingConfig().eps = 2.0
 
 
+def test_refuses_to_stop_at_a_target_that_is_never_measured():
+    with pytest.raises(ValidationError, match="stop_after_n_solved: expected 0"):
+        TrainingConfig(stop_after_n_solved=1, n_validation_episodes=0)
+
+
 def test_grid_refuses_equal_dimensions_and_limits_that_descend():
     with pytest.raises(ValidationError, match="another dimension than x_dimension"):
         GridConfig(x_dimension=1, y_dimension=1)

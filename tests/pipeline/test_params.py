@@ -62,6 +62,11 @@ def test_the_projects_own_file_is_valid_and_read_completely():
             "agent.hidden_layer_sizes_critic[1]: expected a list, not empty, each a whole number of at least 1, "
             "found nothing",
         ),
+        (
+            {"environment": {"id": "Pendulum-v1"}, "train": {"stop_after_n_solved": 3}},
+            "train.validation_target: expected a number, as the environment has no reward_threshold and "
+            "stop_after_n_solved is 3, received None",
+        ),
         ({"agent": {1: 2}}, "agent[1]: expected a name as key, received 1"),
         ({"environment": {"kwargs": {1: 2}}}, "environment.kwargs[1]: expected a name as key, received 1"),
         ({"animate": {"gif_frames": 1}}, "animate.gif_frames: expected a whole number of at least 2, received 1"),

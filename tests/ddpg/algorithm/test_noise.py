@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ddpg.algorithm.noise import OrnsteinUhlenbeckNoise
+from ddpg.algorithm.noise import GaussianNoise, OrnsteinUhlenbeckNoise
 
 
 def test_follows_its_recursion():
@@ -28,3 +28,18 @@ def test_reset_returns_to_the_mean():
     noise.state += 5
     noise.reset()
     assert noise.sample() == 0.7
+
+
+def test_gaussian_noise_has_its_deviation_and_no_correlation():
+    noise = GaussianNoise(500, sigma=0.3, rng=np.random.default_rng(0))
+    samples = np.array([noise.sample() for _ in range(400)])
+    assert samples.mean() == pytest.approx(0, abs=0.005)
+    assert samples.std() == pytest.approx(0.3, rel=0.01)
+    assert np.mean(samples[1:] * samples[:-1]) / np.mean(samples**2) == pytest.approx(0, abs=0.01)
+
+
+def test_gaussian_noise_goes_on_from_its_state():
+    noise, restored = (GaussianNoise(3, sigma=0.3, rng=np.random.default_rng(seed)) for seed in (0, 1))
+    noise.sample()
+    restored.load_state_dict(noise.state_dict())
+    np.testing.assert_array_equal(restored.sample(), noise.sample())

@@ -87,6 +87,15 @@ CASES = {
     "goals, of which learning needs those before the interruption, and random actions after it": (
         {"terminates": True, "prize": 10.0}, {"successes_before_learning": 4}, {"n_random_episodes": 5},
     ),
+    "a budget of steps, of which the first are random": (
+        {}, {}, {"n_episodes": 100, "n_environment_steps": 33, "n_random_steps": 27, "eps_decay": 0.1},
+    ),
+    "Gaussian noise": ({}, {"noise": "gaussian"}, {}),
+    "an update every few steps": ({}, {"updates_per_step": 0.27}, {}),
+    "validation now and then": ({}, {}, {"validate_every_n_steps": 9}),
+    "an early end, counted from before the interruption": (
+        {}, {}, {"n_episodes": 100, "stop_after_n_solved": 5, "validation_target": 6.0},
+    ),
 }  # fmt: skip
 
 

@@ -53,6 +53,18 @@ def test_updates_after_the_episode_are_as_many_as_it_had_steps():
     assert [record.updates for record in run(small_agent(train_during_episode=False))] == [0, 6, 12, 18]
 
 
+@pytest.mark.parametrize(
+    ("updates_per_step", "in_episodes", "after_episodes"),
+    # Learning starts with the ninth step, or after the second episode.
+    [(0.4, [0, 1, 4, 6], [0, 2, 4, 7]), (2, [0, 8, 20, 32], [0, 12, 24, 36]), (1.5, [0, 6, 15, 24], [0, 9, 18, 27])],
+)
+def test_the_updates_per_step_are_any_number_and_fractions_add_up(updates_per_step, in_episodes, after_episodes):
+    settings = {"updates_per_step": updates_per_step}
+    assert [record.updates for record in run(small_agent(**settings))] == in_episodes
+    records = run(small_agent(train_during_episode=False, **settings))
+    assert [record.updates for record in records] == after_episodes
+
+
 def test_a_time_limit_bootstraps_and_an_end_does_not():
     for terminates, bootstraps, last in ((False, True, 0), (False, False, 1), (True, True, 1), (True, False, 1)):
         agent = small_agent(Counter(length=6, terminates=terminates), bootstrap_on_truncation=bootstraps)
@@ -93,6 +105,13 @@ def test_noise_is_a_share_of_the_full_range_times_epsilon():
     np.testing.assert_allclose(actions(0.5) - actions(0.0), 2 * 0.5 * noise, atol=1e-6)
 
 
+def test_gaussian_noise_is_a_share_of_the_full_range_times_epsilon_too():
+    agent = small_agent(noise="gaussian", gaussian_sigma=0.01)
+    policy = agent.scaled_action(np.zeros(2))
+    noise = np.array([agent.scaled_action(np.zeros(2), 0.5) - policy for _ in range(2000)])
+    assert noise.std() == pytest.approx(2 * 0.5 * 0.01, rel=0.05)
+
+
 def test_the_gate_holds_learning_and_epsilon_until_the_goal_was_reached_often_enough():
     goal = small_agent(Counter(length=6, terminates=True, prize=10.0), successes_before_learning=3)
     records = run(goal, n_episodes=5, eps=1.0, eps_decay=0.1)
@@ -115,6 +134,16 @@ def test_n_random_episodes_are_n():
     assert is_policy[2:] == [True, True]
 
 
+def test_random_steps_are_counted_over_episodes():
+    agent = small_agent()
+    run(agent, n_random_steps=8, eps=0.0)
+    _, second, *_ = agent.history.training_episodes
+    drawn = agent.actions.scale(second.actions)
+    policy = agent.actions.scale(agent.policy(second.observations[:-1]))
+    # The second episode is steps 7 to 12, and the networks change little in an episode.
+    assert (np.abs(drawn - policy).max(axis=1) > 0.3).tolist() == [True, True, False, False, False, False]
+
+
 def test_random_actions_are_uniform_over_the_space():
     agent = small_agent()
     actions = np.array([agent.random_action() for _ in range(4000)])
@@ -122,6 +151,57 @@ def test_random_actions_are_uniform_over_the_space():
         counts, _ = np.histogram(column, bins=8, range=(-1, 1))
         assert counts.sum() == 4000
         assert np.abs(counts - 500).max() < 110
+
+
+@pytest.mark.parametrize(("budget", "n_episodes"), [(1, 1), (12, 2), (13, 3), (1000, 4)])
+def test_training_ends_after_the_episode_that_uses_up_the_steps_or_after_the_episodes(budget, n_episodes):
+    agent = small_agent()
+    assert len(run(agent, n_environment_steps=budget)) == n_episodes
+    # A second training has a budget of its own.
+    assert len(run(agent, n_environment_steps=budget)) == n_episodes
+    assert agent.trainer.progress.is_over
+
+
+def test_validation_comes_after_the_episodes_in_which_the_steps_pass_a_multiple():
+    agent = small_agent(Counter(length=6), learning_starts=2)
+    records = run(agent, n_episodes=8, n_validation_episodes=1, validate_every_n_steps=15)
+    validated = [not math.isnan(record.validation_return) for record in records]
+    # Steps 6, 12, 18, 24, 30, 36, 42, 48.
+    assert validated == [False, False, True, False, True, False, False, True]
+    assert not any(record.is_best for record in records if math.isnan(record.validation_return))
+    assert agent.best.episode == 3
+
+
+def solved_after(scores, **changes):
+    """The number of episodes of a training whose validations have these scores."""
+    agent = small_agent(learning_starts=2)
+    agent.trainer.validate = lambda n_episodes, action_repeat: [agent.history.training_episodes[-1]]
+    returns = iter(scores)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ddpg.training.trainer.mean_score", lambda episodes: next(returns))
+        return len(run(agent, n_episodes=len(scores), **changes))
+
+
+def test_training_stops_after_so_many_successive_validations_at_the_target():
+    scores = [5.0, 9.0, 4.9, 5.0, 5.0, 5.0, 5.0]
+    assert solved_after(scores, stop_after_n_solved=3, validation_target=5.0) == 6
+    assert solved_after(scores, stop_after_n_solved=1, validation_target=5.0) == 1
+    assert solved_after(scores, stop_after_n_solved=0, validation_target=5.0) == 7
+    # The multiples of 12 steps are passed in every second episode.
+    assert solved_after(scores, stop_after_n_solved=2, validation_target=5.0, validate_every_n_steps=12) == 4
+
+
+def test_a_training_that_should_stop_needs_a_target():
+    agent = small_agent()
+    with pytest.raises(ValueError, match="validation_target: expected a number"):
+        run(agent, stop_after_n_solved=1)
+    assert (agent.progress, agent.records, agent.env.actions) == (None, [], [])
+
+
+def test_the_environments_threshold_is_the_target():
+    threshold = TrainingConfig(stop_after_n_solved=2).target(90.0)
+    own = TrainingConfig(stop_after_n_solved=2, validation_target=-5.0).target(90.0)
+    assert (threshold, own, TrainingConfig().target(90.0)) == (90.0, -5.0, None)
 
 
 def test_validation_starts_are_the_same_each_time_and_others_are_not():

@@ -13,7 +13,10 @@ from ddpg.visualizations.learning_curves import draw_group
 
 @pytest.fixture
 def episodes() -> pd.DataFrame:
-    """Four seeds of three episodes; the interquartile mean of the test returns is 1, 2.5 and (of three seeds) 8."""
+    """Four seeds of three episodes; the interquartile mean of the test returns is 1, 2.5 and 7.5.
+
+    The third seed has no last test return, and counts with the one before.
+    """
     return pd.DataFrame(
         {
             "seed": [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3],
@@ -37,10 +40,15 @@ def test_every_seed_the_interquartile_mean_and_the_best_checkpoints(episodes: pd
     *seeds, mean, best = axes.lines
     drawn = [np.asarray(seed.get_ydata()).tolist() for seed in seeds]
     assert drawn == [[-5, 2, 8], [0, -100, 9], [2, 3], [200, 100, 7]]
-    assert np.asarray(mean.get_xydata()).tolist() == [[1, 1], [2, 2.5], [3, 8]]
+    assert np.asarray(mean.get_xydata()).tolist() == [[1, 1], [2, 2.5], [3, 7.5]]
     # The last of a seed that has a test return; the fourth has none.
     assert np.asarray(best.get_xydata()).tolist() == [[2, 2], [3, 9], [1, 2]]
     assert {line.get_color() for line in axes.lines} == {"#123456"}
+
+
+def test_a_seed_whose_training_ended_earlier_counts_as_it_was(episodes: pd.DataFrame) -> None:
+    _, mean = draw(episodes[~((episodes["seed"] == 1) & (episodes["episode"] > 1)) & (episodes["seed"] < 2)]).lines[1:3]
+    assert np.asarray(mean.get_xydata()).tolist() == [[1, -2.5], [2, 1], [3, 4]]
 
 
 def test_the_band_is_the_bootstrap_interval_at_each_episode(episodes: pd.DataFrame) -> None:

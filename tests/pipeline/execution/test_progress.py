@@ -10,6 +10,7 @@ def show(capsys, monkeypatch, terminal):
             for seed in (4, 7):
                 validation = math.nan if episode < 3 else 2.0
                 record = {"episode": episode, "test_return": 1.0, "validation_return": validation}
+                record["environment_steps"] = 10 * episode
                 progress.advance(seed, record)
     return capsys.readouterr().err
 
@@ -27,3 +28,32 @@ def test_on_a_terminal_a_bar_per_seed(capsys, monkeypatch):
         assert f"seed {seed}" in shown
     assert "12/12" in shown
     assert "episode 2/12" not in shown
+
+
+def show_steps(capsys, monkeypatch, terminal):
+    """Of a training with a budget of 100 steps; that of seed 7 ends early."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    with SeedProgress(1000, 100) as progress:
+        for seed, n_episodes in ((4, 9), (7, 3)):
+            for episode in range(1, n_episodes + 1):
+                record = {"episode": episode, "test_return": math.nan, "validation_return": math.nan}
+                progress.advance(seed, record | {"environment_steps": 12 * episode})
+    return capsys.readouterr().err
+
+
+def test_a_budget_of_steps_is_shown_in_steps_and_an_early_end_too(capsys, monkeypatch):
+    assert show_steps(capsys, monkeypatch, terminal=False).splitlines() == [
+        "seed 4: episode 2, 24 of 100 steps",
+        "seed 4: episode 4, 48 of 100 steps",
+        "seed 4: episode 5, 60 of 100 steps",
+        "seed 4: episode 7, 84 of 100 steps",
+        "seed 4: episode 9, 108 of 100 steps",
+        "seed 7: episode 2, 24 of 100 steps",
+        "seed 7: episode 3, 36 of 100 steps",
+    ]
+
+
+def test_a_bar_of_steps_ends_at_the_budget(capsys, monkeypatch):
+    shown = show_steps(capsys, monkeypatch, terminal=True)
+    assert "100/100" in shown
+    assert "36/100" in shown
