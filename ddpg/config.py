@@ -15,6 +15,7 @@ PositiveCount = Annotated[int, Field(ge=1)]
 # Strict mode takes no list for a tuple; the container is lenient, its items are not.
 LayerSizes = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(min_length=1, strict=False)]
 StrictFinite = Annotated[float, Field(allow_inf_nan=False), Strict()]
+Layers = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(strict=False)]
 Limits = Annotated[tuple[StrictFinite, StrictFinite], Field(strict=False)]
 
 
@@ -93,8 +94,31 @@ class AgentConfig(Config):
     hidden_layer_sizes_actor: LayerSizes = (16, 32, 16)
     """Units of the actor's hidden layers."""
 
-    hidden_layer_sizes_critic: Annotated[tuple[LayerSizes, LayerSizes], Field(strict=False)] = ((16, 32), (16, 32))
-    """Units of the critic's observation path and of its action path, whose outputs are added."""
+    hidden_layer_sizes_critic: Annotated[tuple[Layers, Layers], Field(strict=False)] = ((16, 32), (16, 32))
+    """Units of the critic's observation path and of its action path."""
+
+    join_critic: Literal["add_activated", "add", "concatenate"] = "add_activated"
+    """How the critic's paths are joined: `concatenate` their outputs, of which a path without layers has its input, as
+    Lillicrap et al., 2015, and Fujimoto et al., 2018; or `add` them, and activate the sum. `add_activated` activates
+    them before too, as Udacity's quadcopter code did: since that leaves hardly anything to activate, Q(s, a) is nearly
+    F(s) + G(a), and the best action nearly the same in every state."""
+
+    hidden_layer_sizes_joint: Layers = ()
+    """Units of the critic's layers after the paths are joined."""
+
+    n_critics: Literal[1, 2] = 1
+    """Critics that learn side by side; the target is the smaller of their values (Fujimoto et al., 2018,
+    arXiv:1802.09477, section 4.2). The actor follows the first."""
+
+    policy_delay: PositiveCount = 1
+    """The actor and all targets move in every n-th update, critics in each (Fujimoto et al., 2018, section 5.2)."""
+
+    target_noise_sigma: NonNegative = 0.0
+    """Standard deviation of normal noise on the target actor's action, as a fraction of the action range; 0: none
+    (Fujimoto et al., 2018, section 5.3, whose 0.2 of [-1, 1] is 0.1 here)."""
+
+    target_noise_clip: NonNegative = 0.25
+    """Most of that noise in either direction, likewise."""
 
     activation_fn_actor: Literal["tanh", "sigmoid"] = "tanh"
     """Activation of the actor's output; sigmoid's (0, 1) is stretched to (-1, 1)."""
@@ -115,7 +139,30 @@ class AgentConfig(Config):
     """Momentum of batch normalisation after each hidden layer of the actor; 0: no batch normalisation."""
 
     bn_momentum_critic: FractionBelowOne = 0.7
-    """Momentum of batch normalisation before the critic's output; 0: no batch normalisation."""
+    """Momentum of batch normalisation where the critic's paths are added, or, if they are concatenated, after each
+    layer of the observation path; 0: no batch normalisation."""
+
+    bn_observations: bool = False
+    """Normalise the observations as well in networks with batch normalisation (Lillicrap et al., 2015)."""
+
+    layer_norm_actor: bool = False
+    """Layer normalisation of the actor's hidden layers, before their activation (Ba et al., 2016, arXiv:1607.06450)."""
+
+    layer_norm_critic: bool = False
+    """Layer normalisation of the critic's hidden layers, likewise."""
+
+    initializer: Literal["glorot_uniform", "fan_in"] = "glorot_uniform"
+    """Distribution of the initial kernels; `fan_in`: kernels and biases uniform within 1/√(inputs of the layer), as
+    Lillicrap et al., 2015, and PyTorch."""
+
+    output_init_range: Positive | None = None
+    """The output layers start uniform within this distance of 0 (Lillicrap et al., 2015: 0.003); `None`: as others."""
+
+    weight_decay_critic: NonNegative = 0.0
+    """Share of each of the critic's weights that is added to its gradient (Lillicrap et al., 2015: 0.01)."""
+
+    gradient_clip_norm: Positive | None = None
+    """A network's gradient is scaled down to this Euclidean norm if it is longer; `None`: never."""
 
     dropout_actor: FractionBelowOne = 0.0
     """Dropout rate of the actor's hidden layers while it learns."""
@@ -141,13 +188,8 @@ class AgentConfig(Config):
     actions scaled to [-1, 1], this is half of theirs."""
 
     @model_validator(mode="after")
-    def _paths_can_be_added(self) -> Self:
-        observation_path, action_path = self.hidden_layer_sizes_critic
-        if observation_path[-1] != action_path[-1]:
-            raise ValueError(
-                "hidden_layer_sizes_critic: expected two paths that end in the same number of units, "
-                f"received {observation_path[-1]} and {action_path[-1]}"
-            )
+    def _settings_fit(self) -> Self:
+        self._require_a_critic()
         if self.replay_batch_size > self.replay_buffer_size:
             raise ValueError(
                 f"replay_batch_size: expected at most replay_buffer_size ({self.replay_buffer_size}), "
@@ -159,6 +201,33 @@ class AgentConfig(Config):
                 f"learning_starts: expected less than replay_buffer_size ({self.replay_buffer_size}), received {starts}"
             )
         return self
+
+    def _require_a_critic(self) -> None:
+        """Checks that the critic's paths can be joined, and that nothing asked of them is without effect."""
+        observation_path, action_path = self.hidden_layer_sizes_critic
+        if self.join_critic == "concatenate":
+            if not (observation_path or action_path or self.hidden_layer_sizes_joint):
+                raise ValueError("hidden_layer_sizes_joint: expected a layer where both paths have none, received []")
+            if self.bn_momentum_critic and not (observation_path or self.bn_observations):
+                raise ValueError(
+                    "bn_momentum_critic: expected 0 where the paths are concatenated and the observation path has no "
+                    f"layers, received {self.bn_momentum_critic}"
+                )
+        elif not (observation_path and action_path):
+            raise ValueError(
+                "hidden_layer_sizes_critic: expected two paths with layers, as join_critic is not concatenate, "
+                f"received {[list(observation_path), list(action_path)]}"
+            )
+        elif observation_path[-1] != action_path[-1]:
+            raise ValueError(
+                "hidden_layer_sizes_critic: expected two paths that end in the same number of units, "
+                f"received {observation_path[-1]} and {action_path[-1]}"
+            )
+        if self.bn_observations and not (self.bn_momentum_actor or self.bn_momentum_critic):
+            raise ValueError(
+                "bn_observations: expected false where neither bn_momentum_actor nor bn_momentum_critic is above 0, "
+                "received true"
+            )
 
 
 class GridConfig(Config):

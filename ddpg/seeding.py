@@ -17,6 +17,7 @@ class Stream(IntEnum):
     VALIDATION_EPISODES = 6
     EVALUATION_EPISODES = 7
     BOOTSTRAP = 8
+    TARGET_NOISE = 9
 
 
 def new_seed() -> int:

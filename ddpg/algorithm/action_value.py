@@ -1,12 +1,14 @@
 """The critic's action value as a NumPy function, without TensorFlow."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.algorithm.policy import batch_norm_as_scale_and_shift, leaky_relu
+from ddpg.algorithm.policy import as_scale_and_shift, layer_norm, leaky_relu
 from ddpg.algorithm.saved_agent import Array, Description, SavedNetwork, read_description, read_network
 from ddpg.numerics.products import product
 
@@ -21,25 +23,46 @@ class ActionValue:
 
     def __init__(self, description: Description, critic: SavedNetwork) -> None:
         self.config, self.observations, self.actions = description
-        *hidden, self._output = critic.dense
-        order = _order(self.config.hidden_layer_sizes_critic)
-        self._paths: list[list[tuple[Array, ...]]] = [[], []]
-        for (path, _), layer in zip(order, hidden, strict=True):
-            self._paths[path].append(layer)
-        self._norms = [batch_norm_as_scale_and_shift(*norm) for norm in critic.norms]
+        self._layers = {
+            name: as_scale_and_shift(*arrays) if len(arrays) == 4 else arrays for name, arrays in critic.items()
+        }
 
     def __call__(self, observations: NDArray[Any], actions: NDArray[Any]) -> Array:
         """Q of shape (...,) for observations of shape (..., observation size) and actions (..., action size)."""
-        slope = self.config.relu_alpha_critic
-        inputs = [self.observations.scale(observations), self.actions.scale(actions)]
-        for i, path in enumerate(self._paths):
-            for kernel, bias in path:
-                inputs[i] = leaky_relu(product(inputs[i], kernel) + bias, slope)
-        x = leaky_relu(inputs[0] + inputs[1], slope)
-        for scale, shift in self._norms:
-            x = x * scale + shift
-        kernel, bias = self._output
-        return (product(x, kernel) + bias)[..., 0]
+        config = self.config
+        observation_path, action_path = config.hidden_layer_sizes_critic
+        states = self._normalised(self.observations.scale(observations), "states_norm")
+        x = self._joined(
+            self._hidden(states, "states", len(observation_path)),
+            self._hidden(self.actions.scale(actions), "actions", len(action_path)),
+        )
+        x = self._hidden(x, "joint", len(config.hidden_layer_sizes_joint))
+        return self._dense(x, "q_values")[..., 0]
+
+    def _hidden(self, x: Array, path: str, n_layers: int) -> Array:
+        """The layers of a path; the last one's activation may be left to the sum of both paths."""
+        for i in range(1, n_layers + 1):
+            x = self._dense(x, f"{path}_{i}")
+            if not (self.config.join_critic == "add" and path != "joint" and i == n_layers):
+                x = self._normalised(self._activated(x, f"{path}_{i}"), f"{path}_{i}_norm")
+        return x
+
+    def _joined(self, states: Array, actions: Array) -> Array:
+        if self.config.join_critic == "concatenate":
+            return np.concatenate([states, actions], axis=-1)
+        return self._normalised(self._activated(states + actions, "sum"), "sum_norm")
+
+    def _dense(self, x: Array, name: str) -> Array:
+        kernel, bias = self._layers[name]
+        return product(x, kernel) + bias
+
+    def _activated(self, x: Array, name: str) -> Array:
+        norm = self._layers.get(f"{name}_layer_norm")
+        return leaky_relu(x if norm is None else layer_norm(x, *norm), self.config.relu_alpha_critic)
+
+    def _normalised(self, x: Array, name: str) -> Array:
+        norm = self._layers.get(name)
+        return x if norm is None else x * norm[0] + norm[1]
 
     @classmethod
     def load(cls, folder: Path) -> "ActionValue":
@@ -51,20 +74,17 @@ class ActionValue:
         """
         description = read_description(folder)
         config, observations, actions = description
-        paths = config.hidden_layer_sizes_critic
-        shapes = [
-            list(itertools.pairwise([size, *path]))
-            for size, path in zip((observations.low.size, actions.low.size), paths, strict=True)
-        ]
-        expected = [shapes[path][layer] for path, layer in _order(paths)]
-        n_norms = 1 if config.bn_momentum_critic else 0
-        return cls(description, read_network(folder, "critic", [*expected, (paths[0][-1], 1)], n_norms))
+        sizes = {"states": observations.low.size, "actions": actions.low.size}
+        shapes: dict[str, tuple[int, int]] = {}
+        for (path, size), hidden in zip(list(sizes.items()), config.hidden_layer_sizes_critic, strict=True):
+            shapes |= _shapes(path, size, hidden)
+            sizes[path] = hidden[-1] if hidden else size
+        joined = sum(sizes.values()) if config.join_critic == "concatenate" else sizes["states"]
+        joint = _shapes("joint", joined, config.hidden_layer_sizes_joint)
+        last = config.hidden_layer_sizes_joint[-1] if joint else joined
+        return cls(description, read_network(folder, "critic", {**shapes, **joint, "q_values": (last, 1)}))
 
 
-def _order(paths: tuple[tuple[int, ...], tuple[int, ...]]) -> list[tuple[int, int]]:
-    """The path of each hidden layer, and its index from the path's end, in the order of Keras' file.
-
-    Keras starts with the layers farthest from the output; at equal distance, the observation path comes first.
-    """
-    layers = [(path, -distance) for path, sizes in enumerate(paths) for distance in range(1, len(sizes) + 1)]
-    return sorted(layers, key=lambda layer: layer[::-1])
+def _shapes(path: str, n_inputs: int, hidden: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """The kernels' shapes of a path's layers, by their names."""
+    return {f"{path}_{i}": shape for i, shape in enumerate(itertools.pairwise([n_inputs, *hidden]), 1)}

@@ -33,9 +33,11 @@ _ALIGNMENT = 64  # bytes, as TensorFlow aligns its own tensors
 COMPILED_SETTINGS = frozenset(
     {
         "discount_factor", "actor_gradient", "tau_actor", "tau_critic",
-        "hidden_layer_sizes_actor", "hidden_layer_sizes_critic", "activation_fn_actor",
-        "relu_alpha_actor", "relu_alpha_critic", "l2_reg_actor", "l2_reg_critic",
-        "bn_momentum_actor", "bn_momentum_critic", "dropout_actor", "dropout_critic",
+        "hidden_layer_sizes_actor", "hidden_layer_sizes_critic", "hidden_layer_sizes_joint", "join_critic",
+        "activation_fn_actor", "relu_alpha_actor", "relu_alpha_critic", "l2_reg_actor", "l2_reg_critic",
+        "bn_momentum_actor", "bn_momentum_critic", "bn_observations", "layer_norm_actor", "layer_norm_critic",
+        "dropout_actor", "dropout_critic", "initializer", "output_init_range",
+        "n_critics", "weight_decay_critic", "gradient_clip_norm",
     }
 )  # fmt: skip
 """Settings that are constants of the compiled code; agents that differ in others share it."""
@@ -65,19 +67,20 @@ class CompiledUpdate:
         self.action_size = action_size
         # Reading any other setting raises an AttributeError: it would be that of whoever compiled first.
         self.settings: Any = SimpleNamespace(**{name: getattr(config, name) for name in COMPILED_SETTINGS})
-        actor, critic = self.make_networks(np.random.default_rng(0))
-        self.networks = Networks(PureNetwork(actor), PureNetwork(critic))
-        self._template = initial_parts(actor, critic)
+        actor, critics = self.make_networks(np.random.default_rng(0))
+        self.networks = Networks(PureNetwork(actor), PureNetwork(critics[0]))
+        self._template = initial_parts(actor, critics)
         self._calls: dict[tuple[Any, ...], Callable[..., Sequence[Any]]] = {}
         statistics = [part.shape for part in self._template.actor.statistics if part.dtype.kind == "f"]
         shapes = [*self.networks.actor.shapes, *statistics]
         ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
         self._actor_places = list(zip([0, *ends[:-1]], ends, shapes, strict=True))
 
-    def make_networks(self, rng: np.random.Generator) -> tuple[keras.Model, keras.Model]:
-        """A new actor and a new critic."""
+    def make_networks(self, rng: np.random.Generator) -> tuple[keras.Model, list[keras.Model]]:
+        """A new actor and new critics."""
         sizes = self.observation_size, self.action_size
-        return make_actor(*sizes, self.settings, rng), make_critic(*sizes, self.settings, rng)
+        actor = make_actor(*sizes, self.settings, rng)
+        return actor, [make_critic(*sizes, self.settings, rng) for _ in range(self.settings.n_critics)]
 
     def initial_state(self, rng: np.random.Generator) -> LearnerState:
         """The state of new networks."""
@@ -110,18 +113,30 @@ class CompiledUpdate:
         n_weights = len(self.networks.actor.shapes)
         return views[:n_weights], views[n_weights:]
 
-    def update(self, state: LearnerState, rows: NDArray[np.float32], step_sizes: Any) -> tuple[LearnerState, Any]:
+    def update(
+        self,
+        state: LearnerState,
+        rows: NDArray[np.float32],
+        step_sizes: Any,
+        target_noise: NDArray[np.float32] | None = None,
+        *,
+        moves_actor: bool = True,
+    ) -> tuple[LearnerState, Any]:
         """One update; see `ddpg.algorithm.update.update`.
 
         Args:
             state: The learner's state.
-            rows: A batch as `ReplayBuffer.sample` gives it.
+            rows: A batch as `ReplayBuffer.sample` gives it, shape (n, row width).
             step_sizes: Those of actor and critic, a float32 tensor of shape (2,).
+            target_noise: Shape (n, action size), in the networks' units.
+            moves_actor: Whether actor and targets move too.
 
         Returns:
             The next state; and the values of `UpdateMetrics`, shape (number of fields,).
         """
-        floats, integers, metrics = self._call("_update", *state, _as_tensor(rows), step_sizes)
+        noise = () if target_noise is None else (_as_tensor(target_noise),)
+        name = "_update" if moves_actor else "_update_critics"
+        floats, integers, metrics = self._call(name, *state, _as_tensor(rows), step_sizes, *noise)
         return LearnerState(floats, integers), metrics
 
     def evaluate_grid(
@@ -139,11 +154,25 @@ class CompiledUpdate:
             call = self._calls[key] = compiled(getattr(self, name), tensors)
         return call(*tensors)
 
-    def _update(self, floats: Any, integers: Any, rows: Any, step_sizes: Any) -> tuple[Any, ...]:
+    def _update_critics(self, *tensors: Any) -> tuple[Any, ...]:
+        return self._update(*tensors, moves_actor=False)
+
+    def _update(
+        self,
+        floats: Any,
+        integers: Any,
+        rows: Any,
+        step_sizes: Any,
+        target_noise: Any = None,
+        *,
+        moves_actor: bool = True,
+    ) -> tuple[Any, ...]:
         parts = self.unpack(LearnerState(floats, integers))
         batch = Transition.from_rows(rows, self.observation_size, self.action_size)
         sizes = StepSizes(step_sizes[0], step_sizes[1])
-        parts, report = update(self.networks, parts, batch, sizes, self.settings)
+        parts, report = update(
+            self.networks, parts, batch, sizes, self.settings, target_noise=target_noise, moves_actor=moves_actor
+        )
         return *self.pack(parts), tf.stack([getattr(report, name) for name in UpdateMetrics._fields])
 
     def _evaluate_grid(
@@ -180,9 +209,9 @@ def compiled(function: Callable[..., Sequence[Any]], example: Sequence[Any]) -> 
     return traced if fast is None else fast
 
 
-def initial_parts(actor: keras.Model, critic: keras.Model) -> LearnerParts:
+def initial_parts(actor: keras.Model, critics: Sequence[keras.Model]) -> LearnerParts:
     """These networks, targets equal to them, and optimizers that have made no step."""
-    return LearnerParts(_initial_state(actor), (_initial_state(critic),))
+    return LearnerParts(_initial_state(actor), tuple(map(_initial_state, critics)))
 
 
 def flat_weights(model: keras.Model) -> Any:

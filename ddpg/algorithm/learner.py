@@ -33,9 +33,16 @@ class Learner:
         """Sets Adam's step sizes of the next updates; nothing is recompiled."""
         self._step_sizes = tf.constant([actor, critic], tf.float32)
 
-    def update(self, rows: NDArray[np.float32]) -> Any:
-        """Learns from a batch of `ReplayBuffer.sample`; returns a tensor of the values of `UpdateMetrics`."""
-        self.state, metrics = self.compiled.update(self.state, rows, self._step_sizes)
+    def update(
+        self, rows: NDArray[np.float32], target_noise: NDArray[np.float32] | None = None, *, moves_actor: bool = True
+    ) -> Any:
+        """Learns from a batch of `ReplayBuffer.sample`; returns a tensor of the values of `UpdateMetrics`.
+
+        See `CompiledUpdate.update`.
+        """
+        self.state, metrics = self.compiled.update(
+            self.state, rows, self._step_sizes, target_noise, moves_actor=moves_actor
+        )
         return metrics
 
     def evaluate_grid(
@@ -73,15 +80,23 @@ class Learner:
         self._step_sizes = tf.constant(state["step_sizes"])
 
     def networks(self) -> dict[str, keras.Model]:
-        """New Keras models with the present weights: actor, critic, target_actor, target_critic."""
+        """New Keras models with the present weights: actor, critic, target_actor, target_critic.
+
+        With two critics also critic_2 and target_critic_2.
+        """
         parts = self.parts
         models: dict[str, keras.Model] = {}
         for prefix in ("", "target_"):
-            actor, critic = self.compiled.make_networks(np.random.default_rng(0))
-            for name, model, part in (("actor", actor, parts.actor), ("critic", critic, parts.critics[0])):
+            actor, critics = self.compiled.make_networks(np.random.default_rng(0))
+            for name, model, part in zip(self._names, (actor, *critics), (parts.actor, *parts.critics), strict=True):
                 _assign(model, part.target if prefix else part.weights, part.statistics)
                 models[f"{prefix}{name}"] = model
         return models
+
+    @property
+    def _names(self) -> list[str]:
+        n_critics = self.compiled.settings.n_critics
+        return ["actor", "critic", *(f"critic_{i}" for i in range(2, n_critics + 1))]
 
     def save_weights(self, folder: Path) -> None:
         """Writes the networks, one `.weights.h5` each."""
@@ -107,12 +122,12 @@ class Learner:
                 model.load_weights(path)
             except (OSError, KeyError, ValueError) as error:
                 raise DamagedFileError(f"{path}: expected the weights of the configured {name} ({error})") from error
-        parts = initial_parts(models["actor"], models["critic"])
-        targets = [flat_weights(models[name]) for name in ("target_actor", "target_critic")]
-        actor, critic = (
-            part._replace(target=target) for part, target in zip((parts.actor, *parts.critics), targets, strict=True)
+        parts = initial_parts(models["actor"], [models[name] for name in self._names[1:]])
+        actor, *critics = (
+            part._replace(target=flat_weights(models[f"target_{name}"]))
+            for name, part in zip(self._names, (parts.actor, *parts.critics), strict=True)
         )
-        self.state = self.compiled.pack(LearnerParts(actor, (critic,)))
+        self.state = self.compiled.pack(LearnerParts(actor, tuple(critics)))
 
 
 def _most_bytes(model: keras.Model) -> int:

@@ -40,6 +40,7 @@ class OffPolicyAgent:
         self._learning_steps = 0
         self._sampling = generator(seed, Stream.SAMPLING)
         self._random_actions = generator(seed, Stream.RANDOM_ACTIONS)
+        self._target_noise = generator(seed, Stream.TARGET_NOISE)
         self._policy: tuple[Any, Policy] | None = None
 
     @property
@@ -126,7 +127,22 @@ class OffPolicyAgent:
             self.config.replay_batch_size, self._sampling, self.config.reward_normalization
         )
         self.n_updates += 1
-        return self.learner.update(rows)
+        return self.learner.update(
+            rows, self._sample_target_noise(len(rows)), moves_actor=self.moves_actor(self.n_updates)
+        )
+
+    def moves_actor(self, update: int) -> bool:
+        """Whether the update of this number, counted from 1, moves actor and targets besides the critics."""
+        return update % self.config.policy_delay == 0
+
+    def _sample_target_noise(self, n: int) -> NDArray[np.float32] | None:
+        """Noise for n target actions, in the networks' units, whose range is 2 wide; `None` where there is none."""
+        sigma, clip = 2 * self.config.target_noise_sigma, 2 * self.config.target_noise_clip
+        if not sigma:
+            return None
+        noise: NDArray[np.float32] = self._target_noise.standard_normal((n, self.action_size), np.float32)
+        noise *= np.float32(sigma)
+        return np.clip(noise, -clip, clip, out=noise)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that acting and learning change: arrays and plain values in nested dictionaries."""
@@ -136,6 +152,7 @@ class OffPolicyAgent:
             "noise": self.noise.state_dict(),
             "sampling": self._sampling.bit_generator.state,
             "random_actions": self._random_actions.bit_generator.state,
+            "target_noise": self._target_noise.bit_generator.state,
             "n_updates": self.n_updates,
             "learning_steps": self._learning_steps,
         }
@@ -151,6 +168,7 @@ class OffPolicyAgent:
         self.noise.load_state_dict(state["noise"])
         self._sampling.bit_generator.state = state["sampling"]
         self._random_actions.bit_generator.state = state["random_actions"]
+        self._target_noise.bit_generator.state = state["target_noise"]
         self.n_updates, self._learning_steps = state["n_updates"], state["learning_steps"]
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ddpg.algorithm.saved_agent import Array, Description, read_description, read_network
 from ddpg.numerics.products import product
 
-BATCH_NORM_EPSILON = 1e-3
-"""Keras' default."""
+NORM_EPSILON = 1e-3
+"""Keras' default, for batch and layer normalisation."""
+_PARTS = "", "_layer_norm", "_norm"
 
 
 class Policy:
@@ -32,14 +33,18 @@ class Policy:
     ) -> None:
         self.description = description
         self.config, self.observations, self.actions = description
-        self._hidden: list[tuple[Any, ...]] = []
+        has_norm = self.config.bn_momentum_actor > 0
         arrays, moments = iter(weights), iter(statistics)
+
+        def batch_norm(used: bool) -> tuple[Array, ...]:
+            return as_scale_and_shift(next(arrays), next(arrays), next(moments), next(moments)) if used else ()
+
+        self._input_norm = batch_norm(has_norm and self.config.bn_observations)
+        self._hidden: list[tuple[tuple[Array, ...], ...]] = []
         for _ in self.config.hidden_layer_sizes_actor:
-            kernel_and_bias = next(arrays), next(arrays)
-            norm: tuple[Array, ...] = ()
-            if self.config.bn_momentum_actor:
-                norm = batch_norm_as_scale_and_shift(next(arrays), next(arrays), next(moments), next(moments))
-            self._hidden.append((*kernel_and_bias, *norm))
+            dense = next(arrays), next(arrays)
+            normalised = (next(arrays), next(arrays)) if self.config.layer_norm_actor else ()
+            self._hidden.append((dense, normalised, batch_norm(has_norm)))
         self._output = next(arrays), next(arrays)
 
     def __call__(self, observations: NDArray[Any]) -> Array:
@@ -48,8 +53,13 @@ class Policy:
 
     def scaled(self, x: Array) -> Array:
         """Actions for scaled observations, both in the networks' units, [-1, 1]."""
-        for kernel, bias, *batch_norm in self._hidden:
-            x = leaky_relu(product(x, kernel) + bias, self.config.relu_alpha_actor)
+        if self._input_norm:
+            x = x * self._input_norm[0] + self._input_norm[1]
+        for (kernel, bias), normalised, batch_norm in self._hidden:
+            x = product(x, kernel) + bias
+            if normalised:
+                x = layer_norm(x, *normalised)
+            x = leaky_relu(x, self.config.relu_alpha_actor)
             if batch_norm:
                 x = x * batch_norm[0] + batch_norm[1]
         kernel, bias = self._output
@@ -67,14 +77,15 @@ class Policy:
         """
         description = read_description(folder)
         config, observations, actions = description
+        hidden = [f"hidden_{i}" for i in range(1, len(config.hidden_layer_sizes_actor) + 1)]
         sizes = [observations.low.size, *config.hidden_layer_sizes_actor, actions.low.size]
-        n_norms = len(config.hidden_layer_sizes_actor) if config.bn_momentum_actor else 0
-        saved = read_network(folder, "actor", list(itertools.pairwise(sizes)), n_norms)
+        shapes = dict(zip([*hidden, "actions"], itertools.pairwise(sizes), strict=True))
+        layers = read_network(folder, "actor", shapes)
         weights: list[Array] = []
         statistics: list[Array] = []
-        for layer, norm in itertools.zip_longest(saved.dense, saved.norms, fillvalue=()):
-            weights += [*layer, *norm[:2]]
-            statistics += norm[2:]
+        for name in ["states_norm", *(f"{name}{part}" for name in hidden for part in _PARTS), "actions"]:
+            weights += layers.get(name, ())[:2]
+            statistics += layers.get(name, ())[2:]
         return cls(description, weights, statistics)
 
 
@@ -84,7 +95,15 @@ def leaky_relu(x: Array, slope: float) -> Array:
     return rectified
 
 
-def batch_norm_as_scale_and_shift(gamma: Array, beta: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+def as_scale_and_shift(gamma: Array, beta: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
     """The scale and shift to which batch normalisation with fixed moments reduces."""
-    scale = gamma / np.sqrt(variance + np.float32(BATCH_NORM_EPSILON))
+    scale = gamma / np.sqrt(variance + np.float32(NORM_EPSILON))
     return scale, beta - mean * scale
+
+
+def layer_norm(x: Array, scale: Array, shift: Array) -> Array:
+    """Layer normalisation over the last axis."""
+    centered = x - x.mean(axis=-1, keepdims=True)
+    variance = (centered * centered).mean(axis=-1, keepdims=True)
+    normalised: Array = centered / np.sqrt(variance + np.float32(NORM_EPSILON)) * scale + shift
+    return normalised

@@ -1,6 +1,7 @@
 """A saved agent's files: its description and its networks, read without TensorFlow."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,23 +27,18 @@ class Description(NamedTuple):
     actions: BoxScaler
 
 
-class SavedNetwork(NamedTuple):
-    """The arrays of a network's layers, in the order of its file."""
-
-    dense: list[tuple[Array, ...]]
-    """Kernel and bias of each."""
-    norms: list[tuple[Array, ...]]
-    """Scale, shift, mean and variance of each batch normalisation."""
+SavedNetwork = dict[str, tuple[Array, ...]]
+"""By the layers' names: kernel and bias of a dense one; scale and shift of a normalisation, and, of a batch
+normalisation, mean and variance."""
 
 
-def read_network(folder: Path, name: str, kernel_shapes: list[tuple[int, int]], n_norms: int) -> SavedNetwork:
+def read_network(folder: Path, name: str, kernel_shapes: Mapping[str, tuple[int, int]]) -> SavedNetwork:
     """Reads a network that `DDPG.save` wrote.
 
     Args:
         folder: Where it was saved.
         name: Such as actor.
-        kernel_shapes: Expected shapes of its dense layers, in the order of the file.
-        n_norms: Number of its batch normalisations.
+        kernel_shapes: Expected shapes of its dense layers, by their names.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -51,22 +47,21 @@ def read_network(folder: Path, name: str, kernel_shapes: list[tuple[int, int]], 
     path = Path(folder) / f"{name}.weights.h5"
     try:
         with h5py.File(path, "r") as file:
-            dense = [_layer(file, "dense", i, 2) for i in range(len(kernel_shapes))]
-            norms = [_layer(file, "batch_normalization", i, 4) for i in range(n_norms)]
+            # Keras names groups by class and order, and writes the layers' own names beside their arrays.
+            groups = [group["vars"] for group in file["layers"].values()]
+            layers = {group.attrs["name"]: _arrays(group) for group in groups if len(group)}
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: expected a saved agent's weights, found no file") from None
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, AttributeError) as error:
         raise DamagedFileError(f"{path}: expected the weights of the configured {name} ({error})") from error
-    received = [kernel.shape for kernel, _ in dense]
-    if received != kernel_shapes:
+    received = {layer: arrays[0].shape for layer, arrays in layers.items() if arrays[0].ndim == 2}
+    if received != dict(kernel_shapes):
         raise DamagedFileError(f"{path}: expected kernels of shape {kernel_shapes}, received {received}")
-    return SavedNetwork(dense, norms)
+    return layers
 
 
-def _layer(file: h5py.File, kind: str, i: int, n_arrays: int) -> tuple[Array, ...]:
-    """Reads a layer's arrays. Keras' file names layers by class and order, not by their names in the model."""
-    group = file[f"layers/{kind}_{i}/vars" if i else f"layers/{kind}/vars"]
-    return tuple(np.asarray(group[str(j)]) for j in range(n_arrays))
+def _arrays(group: h5py.Group) -> tuple[Array, ...]:
+    return tuple(np.asarray(group[str(i)]) for i in range(len(group)))
 
 
 def write_description(folder: Path, description: Description) -> None:

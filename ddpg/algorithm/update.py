@@ -110,6 +110,11 @@ def adam(weights: Any, gradient: Any, state: AdamState, step_size: Any) -> tuple
     return weights - corrected * mean / (tf.sqrt(square) + ADAM_EPSILON), AdamState(step, mean, square)
 
 
+def clipped(gradient: Any, norm: float | None) -> Any:
+    """The gradient, shape (n,), scaled down to this Euclidean norm if it is longer; `None`: as it is."""
+    return gradient if norm is None else tf.clip_by_norm(gradient, norm)
+
+
 def critic_target(
     networks: Networks, parts: LearnerParts, batch: Transition, discount_factor: float, noise: Any = None
 ) -> Any:
@@ -135,7 +140,13 @@ def critic_target(
 
 
 def critic_step(
-    network: PureNetwork, critic: NetworkState, batch: Transition, target: Any, step_size: Any, importance: Any = None
+    network: PureNetwork,
+    critic: NetworkState,
+    batch: Transition,
+    target: Any,
+    step_size: Any,
+    config: AgentConfig,
+    importance: Any = None,
 ) -> tuple[NetworkState, Any, Any]:
     """One step of a critic towards the target; its target network stays as it is.
 
@@ -145,6 +156,7 @@ def critic_step(
         batch: n transitions.
         target: Shape (n, 1).
         step_size: Adam's.
+        config: `weight_decay_critic` and `gradient_clip_norm`.
         importance: Weights of the transitions, shape (n, 1), which correct for how they were sampled; `None`: all 1.
 
     Returns:
@@ -158,12 +170,20 @@ def critic_step(
         squares = (target - q) ** 2
         loss = tf.reduce_mean(squares if importance is None else importance * squares) + penalty
     gradient = tape.gradient(loss, critic.weights)
+    if config.weight_decay_critic:
+        gradient += config.weight_decay_critic * critic.weights
+    gradient = clipped(gradient, config.gradient_clip_norm)
     weights, optimizer = adam(critic.weights, gradient, critic.optimizer, step_size)
     return NetworkState(weights, statistics, critic.target, optimizer), loss, q
 
 
 def actor_step(
-    networks: Networks, actor: NetworkState, critic: NetworkState, batch: Transition, step_size: Any, gradient: str
+    networks: Networks,
+    actor: NetworkState,
+    critic: NetworkState,
+    batch: Transition,
+    step_size: Any,
+    config: AgentConfig,
 ) -> tuple[NetworkState, Any]:
     """One step of the actor along the policy gradient; its target network stays as it is.
 
@@ -171,9 +191,9 @@ def actor_step(
         networks: The actor and the critic.
         actor: The actor's state.
         critic: The critic that judges its actions.
-        batch: n transitions, of which the observations count, and the actions where `gradient` is `replay`.
+        batch: n transitions, of which the observations count, and the actions where `actor_gradient` is `replay`.
         step_size: Adam's.
-        gradient: See `AgentConfig.actor_gradient`.
+        config: `actor_gradient` and `gradient_clip_norm`.
 
     Returns:
         The new state and the loss.
@@ -181,14 +201,15 @@ def actor_step(
     with tf.GradientTape() as tape:
         tape.watch(actor.weights)
         action, statistics, penalty = networks.actor(actor.weights, actor.statistics, batch.observation, training=True)
-        if gradient == "policy":
+        if config.actor_gradient == "policy":
             q = networks.critic.predict(critic.weights, critic.statistics, batch.observation, action)
             loss = -tf.reduce_mean(q)
         else:
             slope = action_gradient(networks.critic, critic, batch.observation, batch.action)
             loss = -tf.reduce_mean(tf.reduce_sum(slope * action, axis=1))
         loss += penalty
-    weights, optimizer = adam(actor.weights, tape.gradient(loss, actor.weights), actor.optimizer, step_size)
+    gradient = clipped(tape.gradient(loss, actor.weights), config.gradient_clip_norm)
+    weights, optimizer = adam(actor.weights, gradient, actor.optimizer, step_size)
     return NetworkState(weights, statistics, actor.target, optimizer), loss
 
 
@@ -218,7 +239,7 @@ def update(
         parts: The learner's state.
         batch: n transitions.
         step_sizes: Adam's; no other setting of `config` changes during a training.
-        config: Discount factor, τ and `actor_gradient`.
+        config: Discount factor, τ, and what the steps read of it.
         importance: See `critic_step`.
         target_noise: See `critic_target`.
         moves_actor: `False` moves the critics alone: no actor step and no soft update, as TD3 does between its delayed
@@ -226,12 +247,13 @@ def update(
     """
     target = critic_target(networks, parts, batch, config.discount_factor, target_noise)
     moved = [
-        critic_step(networks.critic, critic, batch, target, step_sizes.critic, importance) for critic in parts.critics
+        critic_step(networks.critic, critic, batch, target, step_sizes.critic, config, importance)
+        for critic in parts.critics
     ]
     critics, losses, (q, *_) = zip(*moved, strict=True)
     actor, actor_loss = parts.actor, tf.constant(float("nan"))
     if moves_actor:
-        actor, actor_loss = actor_step(networks, actor, critics[0], batch, step_sizes.actor, config.actor_gradient)
+        actor, actor_loss = actor_step(networks, actor, critics[0], batch, step_sizes.actor, config)
         actor = actor._replace(target=soft_update(actor.target, actor.weights, config.tau_actor))
         critics = tuple(
             critic._replace(target=soft_update(critic.target, critic.weights, config.tau_critic)) for critic in critics

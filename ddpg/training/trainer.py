@@ -325,12 +325,16 @@ class Trainer:
     def _mean_metrics(self, where: str, losses: list[Any]) -> UpdateMetrics:
         if not losses:
             return UpdateMetrics(*[math.nan] * len(UpdateMetrics._fields))
-        means: list[float] = np.stack(losses).astype(np.float64).mean(axis=0).tolist()
-        metrics = UpdateMetrics(*means)
-        for quantity, value in metrics._asdict().items():
-            require_network(where, quantity, np.array(value))
+        values = np.stack(losses).astype(np.float64)
+        n_updates = self.agent.n_updates
+        has_moved = [self.agent.moves_actor(number) for number in range(n_updates - len(losses) + 1, n_updates + 1)]
+        means = {}
+        for name, column in zip(UpdateMetrics._fields, values.T, strict=True):
+            counted = column[has_moved] if name == "actor_loss" else column
+            require_network(where, name, counted)
+            means[name] = float(counted.mean()) if len(counted) else math.nan
         require_network(where, "weight", np.asarray(self.agent.learner.state.floats))
-        return metrics
+        return UpdateMetrics(**means)
 
     def _state_grid(self, config: TrainingConfig) -> StateGrid | None:
         if not config.gen_q_a_frames_every_n_steps:

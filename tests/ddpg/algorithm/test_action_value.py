@@ -24,18 +24,32 @@ def saved(folder, **changes):
     return critic
 
 
-@pytest.mark.parametrize("bn_momentum_critic", [0.0, 0.7])
-@pytest.mark.parametrize(
-    "sizes", [((5, 4), (5, 4)), ((6, 5, 4), (4,)), ((4,), (6, 5, 4)), ((4, 4, 4), (4, 4))], ids=str
-)
-def test_is_the_keras_critic(tmp_path, sizes, bn_momentum_critic):
-    critic = saved(
-        tmp_path,
-        hidden_layer_sizes_critic=sizes,
-        bn_momentum_critic=bn_momentum_critic,
-        relu_alpha_critic=0.2,
-        dropout_critic=0.1,
-    )
+FORMS = {
+    "paths of one length": {"hidden_layer_sizes_critic": ((5, 4), (5, 4))},
+    "a longer observation path": {"hidden_layer_sizes_critic": ((6, 5, 4), (4,))},
+    "a longer action path": {"hidden_layer_sizes_critic": ((4,), (6, 5, 4)), "bn_momentum_critic": 0.0},
+    "layers of one size": {"hidden_layer_sizes_critic": ((4, 4, 4), (4, 4))},
+    "added, then activated": {"join_critic": "add", "hidden_layer_sizes_joint": (6, 5)},
+    "the paper's": {
+        "hidden_layer_sizes_critic": ((5,), ()),
+        "join_critic": "concatenate",
+        "hidden_layer_sizes_joint": (4,),
+        "bn_observations": True,
+    },
+    "TD3's": {
+        "hidden_layer_sizes_critic": ((), ()),
+        "join_critic": "concatenate",
+        "hidden_layer_sizes_joint": (5, 4),
+        "bn_momentum_critic": 0.0,
+    },
+    "layer norm": {"layer_norm_critic": True, "join_critic": "add", "hidden_layer_sizes_joint": (6, 5)},
+    "layer norm, activated twice": {"layer_norm_critic": True, "bn_observations": True},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_is_the_keras_critic(tmp_path, form):
+    critic = saved(tmp_path, relu_alpha_critic=0.2, dropout_critic=0.1, **FORMS[form])
     rng = np.random.default_rng(1)
     observations = rng.uniform([-1.2, -3, 0], [0.6, 3, 2], (20, 3)).astype(np.float32)
     actions = rng.uniform([-2, 0], [1, 5], (20, 2)).astype(np.float32)

@@ -43,6 +43,9 @@ OTHER = {
     "hidden_layer_sizes_actor": (5,), "hidden_layer_sizes_critic": ((5, 4), (4,)), "activation_fn_actor": "sigmoid",
     "relu_alpha_actor": 0.5, "relu_alpha_critic": 0.5, "l2_reg_actor": 0.5, "l2_reg_critic": 0.5,
     "bn_momentum_actor": 0.5, "bn_momentum_critic": 0.1, "dropout_actor": 0.5, "dropout_critic": 0.1,
+    "join_critic": "add", "hidden_layer_sizes_joint": (3,), "bn_observations": True, "layer_norm_actor": True,
+    "layer_norm_critic": True, "initializer": "fan_in", "output_init_range": 0.003, "n_critics": 2,
+    "weight_decay_critic": 0.1, "gradient_clip_norm": 0.01,
 }  # fmt: skip
 
 
@@ -66,7 +69,8 @@ def test_other_settings_share_the_compiled_update():
     changes = {
         "lr_actor": 0.5, "lr_critic": 0.5, "ou_sigma": 0.1, "ou_theta": 0.1, "ou_mu": 0.1, "replay_buffer_size": 99,
         "replay_batch_size": 4, "learning_starts": 5, "successes_before_learning": 3, "reward_normalization": "none",
-        "bootstrap_on_truncation": False, "train_during_episode": False,
+        "bootstrap_on_truncation": False, "train_during_episode": False, "policy_delay": 2,
+        "target_noise_sigma": 0.1, "target_noise_clip": 0.5,
     }  # fmt: skip
     missing = set(AgentConfig.model_fields) - changes.keys() - COMPILED_SETTINGS
     assert not missing, "a setting that the update reads belongs in COMPILED_SETTINGS, any other in this test"
@@ -77,6 +81,24 @@ def test_other_settings_share_the_compiled_update():
 def test_a_setting_that_is_not_compiled_cannot_be_read():
     with pytest.raises(AttributeError, match="ou_sigma"):
         learner().compiled.settings.ou_sigma  # noqa: B018
+
+
+def test_an_update_of_the_critics_alone_leaves_actor_and_targets():
+    delayed = learner(n_critics=2, dropout_critic=0.0)
+    before = delayed.parts
+    metrics = UpdateMetrics(*delayed.update(ROWS, moves_actor=False).numpy())
+    for now, then in zip((delayed.parts.actor, *delayed.parts.critics), (before.actor, *before.critics), strict=True):
+        np.testing.assert_array_equal(now.target, then.target)
+        assert np.array_equal(now.weights, then.weights) == (now is delayed.parts.actor or then is before.actor)
+    assert np.isnan(metrics.actor_loss)
+    assert np.isfinite(metrics.critic_loss)
+
+
+def test_noise_on_the_target_action_changes_the_update():
+    plain, noisy = learner(), learner()
+    plain.update(ROWS)
+    noisy.update(ROWS, np.full((8, 1), 0.5, np.float32))
+    assert not np.array_equal(plain.parts.critics[0].weights, noisy.parts.critics[0].weights)
 
 
 def test_metrics_are_reported_by_their_names():

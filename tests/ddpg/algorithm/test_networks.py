@@ -6,6 +6,7 @@ from ddpg.config import AgentConfig
 
 # The networks of the README.
 CONFIG = AgentConfig()
+JOINS = "add_activated", "add"
 
 
 def rng(seed=0):
@@ -87,3 +88,57 @@ def test_weights_follow_from_the_generator_alone():
     first, again, other = (make_critic(3, 2, CONFIG, rng(seed)).get_weights() for seed in (7, 7, 8))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
+
+
+def kernels(model):
+    return {layer.name: tuple(layer.kernel.shape) for layer in model.layers if hasattr(layer, "kernel")}
+
+
+def test_the_papers_critic_takes_the_action_at_its_second_hidden_layer():
+    """Lillicrap et al., 2015, section 7, with Pendulum's sizes."""
+    config = AgentConfig(
+        hidden_layer_sizes_critic=((400,), ()), join_critic="concatenate", hidden_layer_sizes_joint=(300,),
+        bn_momentum_critic=0.9, bn_observations=True,
+    )  # fmt: skip
+    critic = make_critic(3, 1, config, rng())
+    assert kernels(critic) == {"states_1": (3, 400), "joint_1": (401, 300), "q_values": (300, 1)}
+    names = [layer.name for layer in critic.layers if layer.__class__.__name__ == "BatchNormalization"]
+    assert names == ["states_norm", "states_1_norm"]
+
+
+def test_the_critic_of_td3_takes_state_and_action_together():
+    config = AgentConfig(
+        hidden_layer_sizes_critic=((), ()), join_critic="concatenate", hidden_layer_sizes_joint=(400, 300),
+        bn_momentum_critic=0.0,
+    )  # fmt: skip
+    critic = make_critic(24, 4, config, rng())
+    assert kernels(critic) == {"joint_1": (28, 400), "joint_2": (400, 300), "q_values": (300, 1)}
+
+
+def test_adding_before_the_activation_changes_no_weights():
+    """Its counts are those of the README, and so are its initial weights."""
+    first, second = (make_critic(2, 1, CONFIG.model_copy(update={"join_critic": join}), rng()) for join in JOINS)
+    assert [array.shape for array in first.get_weights()] == [array.shape for array in second.get_weights()]
+    assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(("join", "interacts"), [("add_activated", False), ("add", True)])
+def test_only_a_critic_that_adds_before_the_activation_sees_state_and_action_together(join, interacts):
+    """With ReLU, Q(s, a) of two activated paths is F(s) + G(a): the best action is the same in every state."""
+    config = CONFIG.model_copy(update={"join_critic": join, "relu_alpha_critic": 0.0, "bn_momentum_critic": 0.0})
+    critic = make_critic(2, 1, config, rng())
+    states = np.random.default_rng(1).uniform(-1, 1, (50, 2)).astype(np.float32)
+    q = np.stack([critic([states, np.full((50, 1), action, np.float32)])[:, 0] for action in (-1, -0.3, 0.4, 1)])
+    interaction = q - q.mean(0) - q.mean(1, keepdims=True) + q.mean()
+    assert (np.abs(interaction).max() > 1e-2) == interacts
+    assert interacts or np.abs(interaction).max() < 1e-6
+
+
+@pytest.mark.parametrize("make", [make_actor, make_critic])
+def test_initial_weights_lie_within_the_papers_limits(make):
+    config = CONFIG.model_copy(update={"initializer": "fan_in", "output_init_range": 0.003})
+    for layer in make(2, 1, config, rng()).layers:
+        if hasattr(layer, "kernel"):
+            limit = 0.003 if layer.name in ("actions", "q_values") else 1 / np.sqrt(layer.kernel.shape[0])
+            for array in (layer.kernel.numpy(), layer.bias.numpy()):
+                assert 0.5 * limit < np.abs(array).max() <= limit or array.size == 1

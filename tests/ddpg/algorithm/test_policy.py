@@ -25,7 +25,16 @@ def saved(folder, **changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"activation_fn_actor": "sigmoid"}, {"bn_momentum_actor": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"activation_fn_actor": "sigmoid"},
+        {"bn_momentum_actor": 0.5},
+        {"bn_momentum_actor": 0.5, "bn_observations": True, "layer_norm_actor": True},
+    ],
+    ids=str,
+)
 def test_is_the_keras_actor(tmp_path, changes):
     learner = saved(tmp_path, **changes)
     observations = np.random.default_rng(1).uniform(-1, 0.5, (20, 2)).astype(np.float32)

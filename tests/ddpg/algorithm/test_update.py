@@ -41,6 +41,10 @@ def made(n_critics=1, **changes):
     states = [compiled.initial_state(np.random.default_rng(1 + i)) for i in range(n_critics)]
     parts = [compiled.unpack(type(state)(*(vector.numpy() for vector in state))) for state in states]
     settings = SimpleNamespace(**vars(compiled.settings), lr_actor=config.lr_actor, lr_critic=config.lr_critic)
+    settings.names = {
+        name: [(variable.path, tuple(variable.shape)) for variable in network.model.trainable_variables]
+        for name, network in compiled.networks._asdict().items()
+    }
     return settings, compiled.networks, LearnerParts(parts[0].actor, tuple(part.critics[0] for part in parts))
 
 
@@ -112,34 +116,63 @@ class PlainUpdate:
         self.config = config
 
     def actor(self, weights, observation):
-        take = Weights(weights)
+        layers = self.layers("actor", weights)
         x, penalty = observation, 0.0
-        for units in self.config.hidden_layer_sizes_actor:
-            x, penalty = self.hidden(take, x, units, self.config.relu_alpha_actor, penalty)
-        x = np.tanh(x @ take(x.shape[1], ACTION_SIZE) + take(ACTION_SIZE))
-        assert take.exhausted
-        return x, self.config.l2_reg_actor * penalty
+        for i in range(1, len(self.config.hidden_layer_sizes_actor) + 1):
+            x, penalty = self.hidden(layers, f"hidden_{i}", x, penalty)
+            x = leaky(self.layer_norm(layers, f"hidden_{i}", x), self.config.relu_alpha_actor)
+        return np.tanh(dense(layers, "actions", x)), self.config.l2_reg_actor * penalty
 
     def critic(self, weights, statistics, observation, action, training=False):
-        alpha = self.config.relu_alpha_critic
-        take = Weights(weights)
-        # Keras orders variables by depth in the graph: both first layers, then both second ones.
-        x, y, penalty = observation, action, 0.0
-        for units_x, units_y in zip(*self.config.hidden_layer_sizes_critic, strict=True):
-            x, penalty = self.hidden(take, x, units_x, alpha, penalty)
-            y, penalty = self.hidden(take, y, units_y, alpha, penalty)
-        x = leaky(x + y, alpha)
-        gamma, beta = take(x.shape[1]), take(x.shape[1])
-        mean, variance = (x.mean(0), x.var(0)) if training else statistics
-        x = gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
-        q = x @ take(x.shape[1], 1) + take(1)
-        assert take.exhausted
-        return q, self.config.l2_reg_critic * penalty, (mean, variance)
+        config, alpha = self.config, self.config.relu_alpha_critic
+        layers, moments, ends, penalty = self.layers("critic", weights), [], [], 0.0
+
+        def batch_norm(name, x):
+            if f"{name}/gamma" not in layers:
+                return x
+            mean, variance = (x.mean(0), x.var(0)) if training else statistics[len(moments) : len(moments) + 2]
+            moments.extend([mean, variance])
+            return layers[f"{name}/gamma"] * (x - mean) / np.sqrt(variance + 1e-3) + layers[f"{name}/beta"]
+
+        def activated(name, x):
+            return leaky(self.layer_norm(layers, name, x), alpha)
+
+        paths = zip(("states", "actions"), (observation, action), config.hidden_layer_sizes_critic, strict=True)
+        for path, inputs, sizes in paths:
+            y = batch_norm(f"{path}_norm", inputs)
+            for i in range(1, len(sizes) + 1):
+                y, penalty = self.hidden(layers, f"{path}_{i}", y, penalty)
+                if not (config.join_critic == "add" and i == len(sizes)):
+                    y = batch_norm(f"{path}_{i}_norm", activated(f"{path}_{i}", y))
+            ends.append(y)
+        if config.join_critic == "concatenate":
+            x = np.hstack(ends)
+        else:
+            x = batch_norm("sum_norm", activated("sum", sum(ends)))
+        for i in range(1, len(config.hidden_layer_sizes_joint) + 1):
+            x, penalty = self.hidden(layers, f"joint_{i}", x, penalty)
+            x = activated(f"joint_{i}", x)
+        return dense(layers, "q_values", x), config.l2_reg_critic * penalty, moments
+
+    def layers(self, network, weights):
+        """The arrays by the names that Keras gives its variables."""
+        arrays, start = {}, 0
+        for name, shape in self.config.names[network]:
+            arrays[name] = weights[start : start + int(np.prod(shape))].reshape(shape)
+            start += int(np.prod(shape))
+        assert start == len(weights)
+        return arrays
 
     @staticmethod
-    def hidden(take, x, units, alpha, penalty):
-        kernel, bias = take(x.shape[1], units), take(units)
-        return leaky(x @ kernel + bias, alpha), penalty + np.sum(kernel**2)
+    def hidden(layers, name, x, penalty):
+        return dense(layers, name, x), penalty + np.sum(layers[f"{name}/kernel"] ** 2)
+
+    @staticmethod
+    def layer_norm(layers, name, x):
+        if f"{name}_layer_norm/gamma" not in layers:
+            return x
+        normalised = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-3)
+        return layers[f"{name}_layer_norm/gamma"] * normalised + layers[f"{name}_layer_norm/beta"]
 
     def __call__(self, parts, importance=1.0, target_noise=0.0, moves_actor=True):
         parts = tf.nest.map_structure(lambda part: np.asarray(part, float), parts)
@@ -168,7 +201,7 @@ class PlainUpdate:
         statistics = [
             momentum * running + (1 - momentum) * now for running, now in zip(critic.statistics, moments, strict=True)
         ]
-        moved = self.adam(critic, loss, self.config.lr_critic)
+        moved = self.adam(critic, loss, self.config.lr_critic, self.config.weight_decay_critic)
         return moved._replace(statistics=statistics), loss(critic.weights), q
 
     def actor_step(self, actor, critic, b):
@@ -191,36 +224,43 @@ class PlainUpdate:
     def with_target(network, tau):
         return network._replace(target=tau * network.weights + (1 - tau) * network.target)
 
-    @staticmethod
-    def adam(network, loss, rate):
+    def adam(self, network, loss, rate, decay=0.0):
         """Adam's first step, whose corrected moments are the gradient and its square."""
         weights = network.weights
         gradient = np.array(
             [(loss(weights + step) - loss(weights - step)) / 2e-6 for step in 1e-6 * np.eye(len(weights))]
         )
+        gradient += decay * weights
+        most = self.config.gradient_clip_norm
+        if most is not None:
+            assert np.linalg.norm(gradient) > most
+            gradient *= most / np.linalg.norm(gradient)
         return network._replace(
             weights=weights - rate * gradient / (np.abs(gradient) + 1e-7 / np.sqrt(1 - 0.999)),
             optimizer=network.optimizer._replace(mean=0.1 * gradient),
         )
 
 
-class Weights:
-    def __init__(self, vector):
-        self.vector, self.position = vector, 0
-
-    def __call__(self, *shape):
-        start, self.position = self.position, self.position + int(np.prod(shape))
-        return self.vector[start : self.position].reshape(shape)
-
-    @property
-    def exhausted(self):
-        return self.position == len(self.vector)
+def dense(layers, name, x):
+    return x @ layers[f"{name}/kernel"] + layers[f"{name}/bias"]
 
 
 def leaky(x, alpha):
     return np.where(x > 0, x, alpha * x)
 
 
+PAPER_CRITIC = {
+    "hidden_layer_sizes_critic": ((4,), ()),
+    "join_critic": "concatenate",
+    "hidden_layer_sizes_joint": (3,),
+    "bn_observations": True,
+}
+TD3_CRITIC = {
+    "hidden_layer_sizes_critic": ((), ()),
+    "join_critic": "concatenate",
+    "hidden_layer_sizes_joint": (4, 3),
+    "bn_momentum_critic": 0.0,
+}
 NOISE = np.random.default_rng(5).normal(size=(16, ACTION_SIZE)).astype(np.float32)
 IMPORTANCE = np.random.default_rng(6).uniform(0.1, 1, (16, 1)).astype(np.float32)
 
@@ -233,9 +273,17 @@ IMPORTANCE = np.random.default_rng(6).uniform(0.1, 1, (16, 1)).astype(np.float32
         (2, {}, {"target_noise": NOISE}),
         (2, {}, {"moves_actor": False}),
         (1, {}, {"importance": IMPORTANCE}),
+        (1, {"join_critic": "add", "hidden_layer_sizes_joint": (3, 2)}, {}),
+        (1, PAPER_CRITIC | {"weight_decay_critic": 0.3}, {}),
+        (2, TD3_CRITIC, {}),
+        (1, {"layer_norm_actor": True, "layer_norm_critic": True, "join_critic": "add"}, {}),
+        (1, {"gradient_clip_norm": 0.05}, {}),
     ],
-    ids=["DDPG", "replay gradient", "TD3, moving the actor", "TD3, moving the critics alone", "importance weights"],
-)
+    ids=[
+        "DDPG", "replay gradient", "TD3, moving the actor", "TD3, moving the critics alone", "importance weights",
+        "paths added before the activation", "the paper's critic", "TD3's critics", "layer norm", "clipped gradients",
+    ],
+)  # fmt: skip
 def test_one_update_is_that_of_plain_numpy(n_critics, settings, options):
     config, networks, parts = made(n_critics, **settings)
     expected, expected_report = PlainUpdate(config)(parts, **options)
@@ -255,9 +303,8 @@ def test_one_update_is_that_of_plain_numpy(n_critics, settings, options):
 def test_running_statistics_of_the_actor_follow_its_hidden_layers():
     config, networks, parts = made(bn_momentum_actor=0.75)
     now, _ = once(config, networks, parts)
-    take = Weights(parts.actor.weights)
-    kernel, bias = take(OBSERVATION_SIZE, 4), take(4)
-    hidden = leaky(batch().observation @ kernel + bias, 0.1)
+    layers = PlainUpdate(config).layers("actor", parts.actor.weights)
+    hidden = leaky(dense(layers, "hidden_1", batch().observation), 0.1)
     mean, variance, *_ = now.actor.statistics
     np.testing.assert_allclose(mean, 0.25 * hidden.mean(0), atol=1e-5)
     np.testing.assert_allclose(variance, 0.75 + 0.25 * hidden.var(0), atol=1e-5)

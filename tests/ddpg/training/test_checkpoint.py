@@ -81,6 +81,9 @@ CASES = {
     "as it is": ({}, {}, {}),
     "dropout": ({}, {"dropout_actor": 0.2, "dropout_critic": 0.1}, {}),
     "batch norm": ({}, {"bn_momentum_actor": 0.9}, {}),
+    "two critics, delayed actor, noise on the target": (
+        {}, {"n_critics": 2, "policy_delay": 3, "target_noise_sigma": 0.1}, {},
+    ),
     "updates after the episode, a full buffer": ({}, {"train_during_episode": False, "replay_buffer_size": 16}, {}),
     "random episodes, no tests": ({}, {}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
     "snapshots": ({}, {}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
