@@ -291,6 +291,10 @@ class TrainingConfig(Config):
     eps_min: NonNegative = 0.0
     """Lower bound of epsilon."""
 
+    lr_final: Fraction = 1.0
+    """Share of Adam's step sizes that is left at the end of the budget; before each episode they are lowered linearly,
+    over environment steps if `n_environment_steps` is set, else over episodes."""
+
     action_repeat: PositiveCount = 1
     """Environment steps for which an action is held; their rewards are summed into one agent step's."""
 

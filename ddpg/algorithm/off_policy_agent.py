@@ -121,6 +121,10 @@ class OffPolicyAgent:
         self._learning_steps += n_steps
         return math.floor(self.config.updates_per_step * self._learning_steps) - due
 
+    def set_step_sizes(self, share: float) -> None:
+        """Sets Adam's step sizes of the next updates to this share of the configured ones."""
+        self.learner.set_step_sizes(share * self.config.lr_actor, share * self.config.lr_critic)
+
     def learn(self) -> Any:
         """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
         rows = self.replay_buffer.sample(

@@ -139,6 +139,7 @@ class Trainer:
         """
         config.target(self.history.reward_threshold)
         self.progress = TrainingProgress(config, config.eps)
+        self.agent.set_step_sizes(1.0)
         yield from self.resume(on_step)
 
     def resume(self, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
@@ -152,6 +153,8 @@ class Trainer:
         grid = self._state_grid(config)
         while not self.progress.is_over:
             self.progress.in_episode = True
+            if config.lr_final < 1:
+                self.agent.set_step_sizes(1 - self.progress.share * (1 - config.lr_final))
             record = self._run_episode(config, self._next_epsilon(self.progress), grid, on_step)
             self.n_successes += record.reached_goal
             environment_steps = record.environment_steps - self._environment_steps

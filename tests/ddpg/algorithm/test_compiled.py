@@ -69,7 +69,8 @@ def test_other_settings_share_the_compiled_update():
     changes = {
         "lr_actor": 0.5, "lr_critic": 0.5, "ou_sigma": 0.1, "ou_theta": 0.1, "ou_mu": 0.1, "replay_buffer_size": 99,
         "replay_batch_size": 4, "learning_starts": 5, "successes_before_learning": 3, "reward_normalization": "none",
-        "bootstrap_on_truncation": False, "train_during_episode": False, "policy_delay": 2,
+        "bootstrap_on_truncation": False, "train_during_episode": False,
+        "updates_per_step": 0.5, "noise": "gaussian", "gaussian_sigma": 0.3, "policy_delay": 2,
         "target_noise_sigma": 0.1, "target_noise_clip": 0.5,
     }  # fmt: skip
     missing = set(AgentConfig.model_fields) - changes.keys() - COMPILED_SETTINGS

@@ -95,6 +95,7 @@ CASES = {
     ),
     "Gaussian noise": ({}, {"noise": "gaussian"}, {}),
     "an update every few steps": ({}, {"updates_per_step": 0.27}, {}),
+    "falling step sizes": ({}, {}, {"lr_final": 0.1, "n_environment_steps": 36}),
     "validation now and then": ({}, {}, {"validate_every_n_steps": 9}),
     "an early end, counted from before the interruption": (
         {}, {}, {"n_episodes": 100, "stop_after_n_solved": 5, "validation_target": 6.0},

@@ -112,6 +112,22 @@ def test_gaussian_noise_is_a_share_of_the_full_range_times_epsilon_too():
     assert noise.std() == pytest.approx(2 * 0.5 * 0.01, rel=0.05)
 
 
+def step_sizes(agent, **changes):
+    """Adam's step sizes of the actor and the critic in each episode."""
+    return np.array(
+        [agent.learner.state_dict()["step_sizes"] for _ in agent.trainer.train(FEW.model_copy(update=changes))]
+    )
+
+
+def test_step_sizes_fall_linearly_over_the_budget_and_begin_anew_with_each_training():
+    agent = small_agent(lr_actor=0.1, lr_critic=0.2)
+    np.testing.assert_allclose(step_sizes(agent, lr_final=0.2)[:, 0], [0.1, 0.08, 0.06, 0.04], rtol=1e-6)
+    # Episodes of 6 of 30 steps.
+    lowered = step_sizes(agent, n_episodes=99, n_environment_steps=30, lr_final=0.0)
+    np.testing.assert_allclose(lowered[:, 1], [0.2, 0.16, 0.12, 0.08, 0.04], rtol=1e-6)
+    np.testing.assert_allclose(step_sizes(agent), [[0.1, 0.2]] * 4, rtol=1e-6)
+
+
 def test_the_gate_holds_learning_and_epsilon_until_the_goal_was_reached_often_enough():
     goal = small_agent(Counter(length=6, terminates=True, prize=10.0), successes_before_learning=3)
     records = run(goal, n_episodes=5, eps=1.0, eps_decay=0.1)
