@@ -7,6 +7,7 @@ import pytest
 from ddpg.config import AgentConfig
 from pipeline.params import Params, validate
 from pipeline.preset import DEFAULT, KEPT, main, presets, values_of
+from pipeline.provenance.documents import yaml_in
 from pipeline.stages import flatten, is_in
 from tests.pipeline.laboratory import Repository
 from tests.pipeline.small import DEFAULTS, ROOT
@@ -64,12 +65,9 @@ def test_presets_have_names_of_their_own_and_begin_with_their_origin():
 def test_a_preset_holds_valid_values_and_only_such_as_differ_from_its_base(name):
     Params.model_validate(complete(name))
     if name != DEFAULT:
-        text = presets()[name].read_text()
-        base = re.search(r"^base: (\S+)$", text, re.MULTILINE)
-        of_base = dict(flatten(values_of(base[1] if base else DEFAULT), "."))
-        own = dict(flatten(values_of(name), "."))
-        n_stated = len(re.findall(r"^ +\w+: \S", text, re.MULTILINE))
-        assert n_stated == sum(own[path] != of_base.get(path) for path in own)
+        stated = yaml_in(presets()[name].read_text(), name)
+        of_base = dict(flatten(values_of(stated.get("base", DEFAULT)), "."))
+        assert [path for path, value in flatten(stated, ".") if of_base.get(path, {}) == value] == []
 
 
 @pytest.mark.slow
@@ -123,6 +121,9 @@ PUBLISHED = {
         "hidden_layer_sizes_critic": [[400], []],
         "hidden_layer_sizes_joint": [300],
         "join_critic": "concatenate",
+        "bn_momentum_actor": 0.99,
+        "bn_momentum_critic": 0.99,
+        "bn_observations": True,
         "initializer": "fan_in",
         "output_init_range": 0.003,
         "weight_decay_critic": 0.01,
