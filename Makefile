@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+MUJOCO := .venv/.mujoco
 BENCH := benchmarks/.venv
 UV := $(shell sed -n 's/^\(uv==[^ ;\\]*\).*/\1/p' requirements.lock)
 PORT ?= 5000
@@ -10,7 +11,7 @@ PORT ?= 5000
 # So that `python` in dvc.yaml is this project's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test quick slow browser qemu check format ui bench notebook lock clean
+.PHONY: help repro test quick slow browser qemu mujoco check format ui bench notebook lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,11 +35,14 @@ browser: ## Install Chromium, for the tests of web pages
 qemu: ## Install QEMU, for the tests on emulated processors
 	tests/install qemu-user qemu-x86_64
 
+mujoco: $(MUJOCO) ## Install MuJoCo, for its environments
+
 check: $(INSTALLED) ## Check formatting, style and types, and audit the dependencies for known vulnerabilities
 	ruff format --check .
 	ruff check .
 	mypy
 	python .ci/audit.py requirements.lock
+	python .ci/audit.py environments/mujoco.lock
 
 format: $(INSTALLED) ## Format the code and apply automatic lint fixes
 	ruff format .
@@ -57,8 +61,9 @@ notebook: $(INSTALLED) ## Rerun the notebook and save its outputs
 # With the fewest versions, so that a package is the same for every Python, and with it the results.
 COMPILE := uv pip compile --quiet --universal --upgrade --fork-strategy fewest --generate-hashes --no-header \
 	--python-version 3.11
-lock: $(INSTALLED) ## Update both requirements.lock files from pyproject.toml and benchmarks/requirements.in
+lock: $(INSTALLED) ## Update the three locks from pyproject.toml and benchmarks/requirements.in
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --group mujoco --output-file environments/mujoco.lock
 	$(COMPILE) \
 		--constraint requirements.lock --override benchmarks/without-torch.txt \
 		--output-file benchmarks/requirements.lock benchmarks/requirements.in
@@ -75,11 +80,18 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
+# Its lock lies in environments/, on which the stages depend. With --no-config, because `uv pip install` does not accept
+# hashes together with the constraint in pyproject.toml.
+$(MUJOCO): $(INSTALLED) environments/mujoco.lock
+	uv pip install --quiet --no-config --compile-bytecode --no-deps --require-hashes --python $(BIN)/python \
+		--requirement environments/mujoco.lock
+	touch $@
+
 # PyTorch comes first and by pip, so that an index or a folder of wheels in pip's configuration can give its CPU build.
 $(BENCH)/.installed: $(INSTALLED) benchmarks/requirements.lock benchmarks/torch.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/torch.txt
-	uv pip install --quiet --compile-bytecode --no-deps --require-hashes --python $(BENCH)/bin/python \
+	uv pip install --quiet --no-config --compile-bytecode --no-deps --require-hashes --python $(BENCH)/bin/python \
 		--requirement requirements.lock --requirement benchmarks/requirements.lock
 	uv pip install --quiet --no-deps --no-build-isolation --python $(BENCH)/bin/python --editable .
 	touch $@

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-import ddpg.numerics  # noqa: F401 (before NumPy, which reads environment variables as it loads)
+import ddpg.numerics  # before NumPy, which reads environment variables as it loads
+
+# isort: split
+import ddpg.environments  # noqa: F401 (registers the quadcopter)
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 
 if TYPE_CHECKING:

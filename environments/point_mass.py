@@ -18,7 +18,12 @@ class PointMass(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     All randomness comes from `self.np_random`, which `reset(seed=...)` seeds, so that results repeat.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 (as Gymnasium declares it)
+    metadata = {  # noqa: RUF012 (as Gymnasium declares it)
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,
+        "observation_names": ("position", "velocity"),
+        "action_names": ("force",),
+    }
 
     def __init__(self, render_mode: str | None = None) -> None:
         bounds = np.array([MAX_POSITION, MAX_VELOCITY], np.float32)

@@ -13,6 +13,7 @@ from pipeline.stages import STAGES, TRAIN
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
+LOCKS = ("requirements.lock", "environments/mujoco.lock", "benchmarks/requirements.lock")
 MODULES = {"train": ("train", "execution/seed_training"), "evaluate": ("evaluate",), "animate": ("animate",)}
 
 
@@ -69,9 +70,21 @@ def test_every_parameter_has_a_comment():
             assert any(re.match(rf"\s*{name}: .*#|\s*{name}: #", line) for line in lines), name
 
 
-def test_the_lock_names_no_package_index_and_has_hashes():
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_package_index_and_has_hashes(name):
+    lock = (ROOT / name).read_text()
     assert not re.search(r"://|^-", lock, re.MULTILINE)
     for requirement in re.findall(r"^\S+==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL):
         assert "--hash=sha256:" in requirement
-    assert re.search(r"^uv==", lock, re.MULTILINE), "the Makefile reads uv's version from the lock"
+
+
+def test_the_makefile_can_read_uvs_version_from_the_lock():
+    assert re.search(r"^uv==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+
+def test_the_locks_agree():
+    locks = [dict(re.findall(r"^(\S+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS]
+    for lock in locks[1:]:
+        common = lock.keys() & locks[0].keys()
+        assert common
+        assert {name: lock[name] for name in common} == {name: locks[0][name] for name in common}

@@ -17,15 +17,6 @@ Environment = Any
 MAX_EPISODE_STEPS = 100_000
 """Environment steps after which an episode counts as endless, where the environment states no longer limit."""
 
-_NAMES = {
-    "MountainCarContinuous": (("position", "velocity"), ("force",)),
-    "Pendulum": (("cos angle", "sin angle", "angular velocity"), ("torque",)),
-    "LunarLander": (
-        ("x", "y", "x velocity", "y velocity", "angle", "angular velocity", "left leg", "right leg"),
-        ("main engine", "side engines"),
-    ),
-}
-
 
 class UnsuitableEnvironmentError(ValueError):
     """The agent cannot learn in this environment."""
@@ -176,13 +167,3 @@ def reward_threshold(env: Environment) -> float | None:
     """The return from which the environment counts as solved; `None` if it does not define one."""
     threshold = getattr(getattr(env, "spec", None), "reward_threshold", None)
     return None if threshold is None else float(threshold)
-
-
-def dimension_names(env: Environment) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the dimensions of observations and actions, for pictures."""
-    identifier = getattr(getattr(env, "spec", None), "id", "") or ""
-    sizes = int(np.prod(env.observation_space.shape)), int(np.prod(env.action_space.shape))
-    for prefix, (observation_names, action_names) in _NAMES.items():
-        if identifier.startswith(prefix) and sizes == (len(observation_names), len(action_names)):
-            return observation_names, action_names
-    return tuple(f"observation {i}" for i in range(sizes[0])), tuple(f"action {i}" for i in range(sizes[1]))

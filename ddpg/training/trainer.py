@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
-from ddpg.environments import interface
+from ddpg.environments import dimensions, interface
 from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.copies import copies, random_state, set_random_state
 from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
@@ -109,7 +109,7 @@ class Trainer:
     def __init__(self, agent: OffPolicyAgent, env: Environment) -> None:
         self.agent = agent
         self.env = env
-        observation_names, action_names = interface.dimension_names(env)
+        observation_names, action_names = dimensions.names_of(env)
         self.history = TrainingHistory(
             observation_names, action_names, agent.actions.low, agent.actions.high, interface.reward_threshold(env)
         )

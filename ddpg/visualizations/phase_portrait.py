@@ -12,7 +12,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ddpg.algorithm.scaling import BoxScaler
-from ddpg.environments.interface import as_action, dimension_names, flat_observation
+from ddpg.environments.dimensions import names_of
+from ddpg.environments.interface import as_action, flat_observation
 from ddpg.evaluation.rollouts import BatchPolicy
 from ddpg.history import EpisodeHistory, FloatArray
 from ddpg.visualizations.figure import new_figure, write_figure
@@ -57,7 +58,7 @@ def draw_phase_portrait(
     """
     if not episodes:
         raise ValueError("episodes: expected at least one, received none")
-    observation_names, action_names = dimension_names(env)
+    observation_names, action_names = names_of(env)
     is_line = len(observation_names) == 1
     plane = [x_dimension] if is_line else [x_dimension, y_dimension]
     limits = _limits(env, episodes, plane)

@@ -10,7 +10,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.environments.interface import as_action, dimension_names, flat_observation
+from ddpg.environments.dimensions import names_of, without_unit
+from ddpg.environments.interface import as_action, flat_observation
 from ddpg.history import EpisodeHistory
 from ddpg.visualizations.rollout_picture import BACKGROUND, EpisodePicture, cell_width, decimals
 from ddpg.visualizations.video import Frame
@@ -146,6 +147,6 @@ def _divergence(episode: EpisodeHistory, seed: int, expected: str, received: str
 
 
 def _title(env: gym.Env[Any, Any], number: int, episode: EpisodeHistory) -> str:
-    names, _ = dimension_names(env)
+    names = map(without_unit, names_of(env).observations)
     values = [f"{name} {decimals(value, 2)}" for name, value in zip(names, episode.observations[0], strict=True)]
     return f"Start {number}: {', '.join(values)}"

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ddpg.environments.interface import dimension_names
+from ddpg.environments.dimensions import names_of
 from ddpg.history import FloatArray
 from ddpg.visualizations.figure import shorten, show_number
 from ddpg.visualizations.video import Frame
@@ -48,7 +48,7 @@ def cell_width(env: gym.Env[Any, Any], n_columns: int, n_rows: int) -> int:
     """Return the greatest width that fits, but not much more than that of the environment's picture."""
     env.reset(seed=0)
     height, width = np.asarray(env.render()).shape[:2]
-    lines = 2 + _bars(len(dimension_names(env)[1]))[1]
+    lines = 2 + _bars(len(names_of(env)[1]))[1]
     from_height = (_MAX_HEIGHT // n_rows - 2 * _BORDER) / (height / width + lines * _LINE_HEIGHT)
     return int(min(_MAX_WIDTH / n_columns, from_height, max(width, _MIN_CELL_WIDTH)))
 
@@ -77,7 +77,7 @@ class EpisodePicture:
         self.env = env
         self._low: FloatArray = env.action_space.low.ravel().astype(float)  # type: ignore[attr-defined]
         self._high: FloatArray = env.action_space.high.ravel().astype(float)  # type: ignore[attr-defined]
-        _, self._names = dimension_names(env)
+        _, self._names = names_of(env)
         self._n_columns, self._n_rows = _bars(len(self._names))
         name = getattr(env.spec, "id", "")
         self._anchor = next((anchor for prefix, anchor in _ANCHORS.items() if name.startswith(prefix)), None)

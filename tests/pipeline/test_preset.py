@@ -70,7 +70,6 @@ def test_a_preset_holds_valid_values_and_only_such_as_differ_from_its_base(name)
         assert [path for path, value in flatten(stated, ".") if of_base.get(path, {}) == value] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", presets())
 def test_a_preset_suits_its_environment(name):
     try:

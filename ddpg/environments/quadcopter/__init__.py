@@ -1,0 +1,1 @@
+"""A quadcopter to take off, hover, land and fly to a place: its motion, its tasks and its picture."""
