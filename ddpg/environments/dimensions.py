@@ -102,9 +102,10 @@ def names_of(env: Any) -> Names:
     return Names(tuple(f"observation {i}" for i in range(sizes[0])), tuple(f"action {i}" for i in range(sizes[1])))
 
 
-def without_unit(name: str) -> str:
-    """The name alone."""
-    return name.partition(" (")[0]
+def split_unit(name: str) -> tuple[str, str]:
+    """The name alone, and its unit, which is empty if there is none."""
+    alone, _, unit = name.partition(" (")
+    return alone, unit.removesuffix(")")
 
 
 def _own(env: Any) -> Names | None:

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
+from ddpg.environments.dimensions import split_unit
 from ddpg.history import EpisodeHistory, FloatArray, GridAxes, TrainingHistory
 from ddpg.visualizations.figure import (
     LABEL_SIZE,
@@ -233,7 +234,8 @@ def axis_end(n_steps: int) -> float:
 def _label(name: str, low: float, high: float) -> str:
     """Return a trace's name with the values at the lower and upper edge of its panel."""
     span = f"±{show_number(high)}" if low == -high else f"{show_number(low)}…{show_number(high)}"
-    return f"{shorten(name)} ({span})"
+    alone, unit = split_unit(name)
+    return f"{shorten(alone)} ({span} {unit})" if unit else f"{shorten(alone)} ({span})"
 
 
 def _numbers_and_scores(episodes: Sequence[EpisodeHistory]) -> tuple[FloatArray, FloatArray]:

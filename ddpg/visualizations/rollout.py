@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.environments.dimensions import names_of, without_unit
+from ddpg.environments.dimensions import names_of, split_unit
 from ddpg.environments.interface import as_action, flat_observation
 from ddpg.history import EpisodeHistory
 from ddpg.visualizations.rollout_picture import BACKGROUND, EpisodePicture, cell_width, decimals
@@ -147,6 +147,6 @@ def _divergence(episode: EpisodeHistory, seed: int, expected: str, received: str
 
 
 def _title(env: gym.Env[Any, Any], number: int, episode: EpisodeHistory) -> str:
-    names = map(without_unit, names_of(env).observations)
-    values = [f"{name} {decimals(value, 2)}" for name, value in zip(names, episode.observations[0], strict=True)]
+    named = zip(map(split_unit, names_of(env).observations), episode.observations[0], strict=True)
+    values = [f"{name} {decimals(value, 2)} {unit}".rstrip() for (name, unit), value in named]
     return f"Start {number}: {', '.join(values)}"

@@ -64,6 +64,19 @@ def train(folder, changes):
     return params
 
 
+def quadcopter():
+    """Observations and rewards of a flight, and its last frame."""
+    import gymnasium
+    import numpy as np
+
+    env = gymnasium.make("QuadcopterGoTo-v0", render_mode="rgb_array", wind=1.0, sensor_noise=1.0)
+    seen = [env.reset(seed=1)[0].tobytes()]
+    for step in range(20):
+        observation, reward, *_ = env.step(np.array([0.1, -0.1, 0.05, -0.05], np.float32) * (step % 3))
+        seen += [observation.tobytes(), np.float64(reward).tobytes()]
+    return b"".join([*seen, env.render().tobytes()])
+
+
 def main():
     """Makes all in a temporary folder."""
     from pipeline import animate, evaluate, tracking
@@ -84,6 +97,7 @@ def main():
             for path in sorted(Path(folder).rglob("*"))
             if path.is_file()
         }
+    found["quadcopter"] = hashlib.sha256(quadcopter()).hexdigest()[:16]
     print(json.dumps(found, indent=2))
 
 

@@ -17,7 +17,9 @@ SPEED_SPAN = 0.2
 MAX_DISTANCE, MAX_HEIGHT, MAX_SPEED, MAX_RATE = 4.0, 8.0, 8.0, 10.0
 SAFE_IMPACT, SAFE_UPRIGHT = 1.5, 0.5
 """Greatest speed of touching the ground without a crash, in m/s, and the least cosine of the tilt."""
-REWARD_SCALES = (0.5, 2.0, 4.0)
+CONTACT_HEIGHT = 1e-6
+"""In m; above zero, because rotors that just carry the weight leave the ground by a rounding error."""
+REWARD_SCALES = (1.0, 2.0, 4.0)
 """Distance in m, speed in m/s and angular speed in rad/s that count the same."""
 SUCCESS_DISTANCE, SUCCESS_SPEED = 0.2, 0.5
 GUST_SECONDS = 1.0
@@ -44,10 +46,10 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "take-off": Task("TakeOff", start=None, spread=0.5, target=1.5, reach=0.0, threshold=150.0),
-    "hover": Task("Hover", start=1.5, spread=1.0, target=1.5, reach=0.0, threshold=180.0),
-    "land": Task("Land", start=1.5, spread=0.5, target=0.0, reach=0.0, threshold=150.0),
-    "go-to": Task("GoTo", start=1.5, spread=0.5, target=1.5, reach=1.5, threshold=150.0),
+    "take-off": Task("TakeOff", start=None, spread=0.5, target=1.5, reach=0.0, threshold=190.0),
+    "hover": Task("Hover", start=1.5, spread=1.0, target=1.5, reach=0.0, threshold=200.0),
+    "land": Task("Land", start=1.5, spread=0.5, target=0.0, reach=0.0, threshold=160.0),
+    "go-to": Task("GoTo", start=1.5, spread=0.5, target=1.5, reach=1.5, threshold=190.0),
 }
 
 
@@ -68,8 +70,8 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 12: height | m | ±8 |
 
     **Reward** of each step, between 0 and 1: 1 / (1 + d² + v² + ω²), where d, v and ω are the distance to the target,
-    the speed and the angular speed, over 0.5 m, 2 m/s and 4 rad/s. In the task `land`, half of it in the air. A step
-    that ends the episode earns nothing.
+    the speed and the angular speed, over 1 m, 2 m/s and 4 rad/s. In the task `land`, half of it in the air. In the
+    others, nothing on the ground, so that trying to fly risks nothing. Nothing for a step that ends the episode.
 
     **The episode ends** by a crash (touching the ground at over 1.5 m/s or tilted by over 60°), upside down, over 4 m
     away from the target, or turning by over 10 rad/s about an axis; after 10 s it is truncated, where it is made by
@@ -97,7 +99,7 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             *("roll rate (rad/s)", "pitch rate (rad/s)", "yaw rate (rad/s)"),
             "height (m)",
         ),
-        "action_names": ("front left rotor", "rear left rotor", "rear right rotor", "front right rotor"),
+        "action_names": ("front left", "rear left", "rear right", "front right"),
     }
 
     def __init__(
@@ -153,7 +155,7 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             self._change_wind()
         forces = dynamics.wrench([dynamics.HOVER_SPEED * (1 + SPEED_SPAN * each) for each in self._actions])
         state = dynamics.advance(self.state, forces, TIME_STEP, self.air)
-        on_ground = state[2] <= 0
+        on_ground = state[2] <= CONTACT_HEIGHT
         crashed = on_ground and not _touches_gently(state)
         self.state = dynamics.rest_on_ground(state) if on_ground and not crashed else state
         distance, speed, turning = self._errors()
@@ -176,9 +178,9 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Distance to the target, speed, angular speed."""
         state, (x, y, z) = self.state, self.target
         return (
-            math.sqrt((x - state[0]) ** 2 + (y - state[1]) ** 2 + (z - state[2]) ** 2),
-            math.sqrt(state[3] ** 2 + state[4] ** 2 + state[5] ** 2),
-            math.sqrt(state[10] ** 2 + state[11] ** 2 + state[12] ** 2),
+            _length(x - state[0], y - state[1], z - state[2]),
+            _length(*state[3:6]),
+            _length(*state[10:]),
         )
 
     def _is_lost(self, distance: float) -> bool:
@@ -188,8 +190,11 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _reward(self, distance: float, speed: float, turning: float, on_ground: bool) -> float:
         far, fast, spinning = REWARD_SCALES
-        reward = 1 / (1 + (distance / far) ** 2 + (speed / fast) ** 2 + (turning / spinning) ** 2)
-        return reward / 2 if self.task == "land" and not on_ground else reward
+        d, v, w = distance / far, speed / fast, turning / spinning
+        reward = 1 / (1 + d * d + v * v + w * w)
+        if self.task == "land":
+            return reward if on_ground else reward / 2
+        return 0.0 if on_ground else reward
 
     def _change_wind(self) -> None:
         """Ornstein-Uhlenbeck gusts, whose standard deviation is the wind's."""
@@ -219,8 +224,13 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
 
 def _touches_gently(state: dynamics.State) -> bool:
-    speed = math.sqrt(state[3] ** 2 + state[4] ** 2 + state[5] ** 2)
-    return speed <= SAFE_IMPACT and 1 - 2 * (state[7] ** 2 + state[8] ** 2) >= SAFE_UPRIGHT
+    _, _, upright = dynamics.rotation(state)[2]
+    return _length(*state[3:6]) <= SAFE_IMPACT and upright >= SAFE_UPRIGHT
+
+
+def _length(x: float, y: float, z: float) -> float:
+    # Not by ** 2, which processors may round differently, nor math.hypot.
+    return math.sqrt(x * x + y * y + z * z)
 
 
 def register() -> None:

@@ -3,7 +3,7 @@ import pytest
 from gymnasium.wrappers import FrameStackObservation
 
 from ddpg.environments import dimensions
-from ddpg.environments.dimensions import names_of, register, without_unit
+from ddpg.environments.dimensions import names_of, register, split_unit
 from tests.probes import Counter
 
 BOX = ["MountainCarContinuous-v0", "Pendulum-v1", "LunarLanderContinuous-v3", "BipedalWalker-v3", "QuadcopterHover-v0"]
@@ -44,7 +44,7 @@ def test_mujocos_names_are_in_gymnasiums_order():
         observations, actions = names_of(env)
     assert joints[2:] == motors == ["bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot"]
     legs = ["hind thigh", "hind shin", "hind foot", "fore thigh", "fore shin", "fore foot"]
-    assert [without_unit(name) for name in observations] == [
+    assert [split_unit(name)[0] for name in observations] == [
         *("height", "pitch", *legs),
         *("x velocity", "z velocity", "pitch", *legs),
     ]
@@ -77,6 +77,6 @@ def test_names_of_other_dimensions_are_passed_over():
     assert names_of(env).observations[25] == "observation 25"
 
 
-@pytest.mark.parametrize(("name", "alone"), [("speed (m/s)", "speed"), ("left leg", "left leg")])
-def test_a_unit_can_be_left_out(name, alone):
-    assert without_unit(name) == alone
+@pytest.mark.parametrize(("name", "parts"), [("speed (m/s)", ("speed", "m/s")), ("left leg", ("left leg", ""))])
+def test_a_name_can_be_parted_from_its_unit(name, parts):
+    assert split_unit(name) == parts

@@ -43,6 +43,11 @@ def test_an_asymmetric_action_fills_the_axis(history: TrainingHistory) -> None:
     assert "force (0…10)" in [style["label"] for style in scales.styles]
 
 
+def test_a_traces_range_has_its_unit(history: TrainingHistory) -> None:
+    history.action_names = ("torque (N m)",)
+    assert "torque (±2 N m)" in [style["label"] for style in scales_of(history).styles]
+
+
 def test_several_actions_leave_room_for_fewer_states(history_of: Callable[..., TrainingHistory]) -> None:
     history = history_of(size=9, n_actions=3)
     scales, episode = scales_of(history, n_actions=3), history.training_episodes[0]

@@ -103,7 +103,7 @@ def test_says_what_the_arrows_are_and_how_episodes_ended(tmp_path: Path) -> None
     assert "<!-- end -->" not in field
     assert "agent steps of 2 environment steps, as recorded" in recorded
     assert "<!-- sin angle -->" in recorded
-    assert "<!-- torque -->" in recorded
+    assert "<!-- torque (N m) -->" in recorded
     assert "<!-- end -->" in recorded
 
 

@@ -80,10 +80,8 @@ def test_sees_in_its_own_axes():
 
 def test_the_heading_changes_nothing():
     half = 1.1
-    ahead, turned = (
-        placed(position=(1, 0, 1)),
-        placed(position=(1, 0, 1), attitude=(math.cos(half), 0, 0, math.sin(half))),
-    )
+    ahead = placed(position=(1, 0, 1))
+    turned = placed(position=(1, 0, 1), attitude=(math.cos(half), 0, 0, math.sin(half)))
     turned.target = [1 - math.cos(2 * half), -math.sin(2 * half), 1.5]
     for _ in range(20):
         action = ahead.np_random.uniform(-0.3, 0.3, 4).astype(np.float32)
@@ -96,11 +94,12 @@ def test_the_heading_changes_nothing():
     ("start", "reward"),
     [
         ({}, 1),
-        ({"position": (0.5, 0, 1.5)}, 1 / 2),
-        ({"position": (0, 0, 2.5)}, 1 / 5),
+        ({"position": (1, 0, 1.5)}, 1 / 2),
+        ({"position": (0, 0, 3.5)}, 1 / 5),
         ({"rates": (0, 0, 4)}, 1 / 2),
-        ({"task": "land", "position": (0, 0, 0.5)}, 1 / 4),
-        ({"task": "land", "position": (0.5, 0, -0.01)}, 1 / 2),
+        ({"task": "take-off", "position": (0, 0, 0)}, 0),
+        ({"task": "land", "position": (0, 0, 1)}, 1 / 4),
+        ({"task": "land", "position": (1, 0, 0)}, 1 / 2),
     ],
 )
 def test_rewards_what_it_says(start, reward):
