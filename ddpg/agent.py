@@ -11,7 +11,7 @@ import numpy as np
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_description
-from ddpg.algorithm.scaling import BoxScaler
+from ddpg.algorithm.scaling import LARGEST_STANDARDIZED, BoxScaler, StandardizingScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface
 from ddpg.environments.interface import Environment
@@ -216,11 +216,13 @@ class DDPG(OffPolicyAgent):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        learner = copy.copy(self.learner)
+        agent = copy.copy(self)
+        agent.learner = copy.copy(self.learner)
         if best and self.best is not None:
-            learner.load_state_dict(self.best.learner)
-        learner.save_weights(folder)
-        write_description(folder, self.description)
+            agent.learner.load_state_dict(self.best.learner)
+            agent.load_observation_moments(self.best.observation_moments)
+        agent.learner.save_weights(folder)
+        write_description(folder, agent.description)
 
     @classmethod
     def load(cls, folder: str | Path, env: Environment, *, seed: int | None = None) -> "DDPG":
@@ -236,6 +238,8 @@ class DDPG(OffPolicyAgent):
         agent = cls(env, saved.config, seed=seed)
         interface.require_spaces_of(saved, agent.env, folder)
         agent.learner.load_weights(folder)
+        if isinstance(saved.observations, StandardizingScaler):
+            agent.load_observation_moments(saved.observations.moments._asdict())
         return agent
 
     def save_checkpoint(self, path: str | Path) -> None:
@@ -334,6 +338,9 @@ def load_policy_model(folder: str | Path) -> keras.Model:
     learner.load_weights(folder)
     inputs = keras.Input((observations.low.size,), name="observation")
     scaled = keras.layers.Rescaling(1 / observations.half_range, -observations.center / observations.half_range)(inputs)
+    if isinstance(observations, StandardizingScaler):
+        mean, deviation, largest = observations.mean, observations.deviation, LARGEST_STANDARDIZED
+        scaled = keras.ops.clip(keras.layers.Rescaling(1 / deviation, -mean / deviation)(scaled), -largest, largest)
     outputs = keras.layers.Rescaling(actions.half_range, actions.center)(learner.networks()["actor"](scaled))
     return keras.Model(inputs, outputs, name="policy")
 

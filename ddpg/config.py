@@ -49,6 +49,10 @@ class AgentConfig(Config):
     discount_factor: Fraction = 0.999
     """γ, per agent step."""
 
+    n_step: PositiveCount = 1
+    """Agent steps whose rewards the critic's target sums before it bootstraps, fewer at the end of an episode (Sutton,
+    1988; Barth-Maron et al., 2018, arXiv:1804.08617). The actions between are those of the policy at the time."""
+
     train_during_episode: bool = True
     """Update after every agent step; otherwise after each episode, for all agent steps it had."""
 
@@ -67,6 +71,11 @@ class AgentConfig(Config):
     successes_before_learning: Count = 0
     """Learning and the decay of epsilon start after this many training episodes that reached the goal; see
     `EpisodeHistory.reached_goal`. Only for environments that have a goal."""
+
+    observation_normalization: Literal["none", "standardize"] = "none"
+    """`standardize`: the networks see observations less their running mean, in units of their running deviation, cut
+    off at ±10, as Stable-Baselines3's `VecNormalize` does. Both cover the observations of the training episodes that
+    have ended; they are frozen within an episode and outside training. For observations without bounds."""
 
     reward_normalization: Literal["standardize", "scale", "none"] = "standardize"
     """Rewards in a batch are divided by their running standard deviation; `standardize` subtracts the running mean

@@ -32,7 +32,7 @@ from ddpg.numerics.backend import keras, start_xla, tf
 _ALIGNMENT = 64  # bytes, as TensorFlow aligns its own tensors
 COMPILED_SETTINGS = frozenset(
     {
-        "discount_factor", "actor_gradient", "tau_actor", "tau_critic",
+        "actor_gradient", "tau_actor", "tau_critic",
         "hidden_layer_sizes_actor", "hidden_layer_sizes_critic", "hidden_layer_sizes_joint", "join_critic",
         "activation_fn_actor", "relu_alpha_actor", "relu_alpha_critic", "l2_reg_actor", "l2_reg_critic",
         "bn_momentum_actor", "bn_momentum_critic", "bn_observations", "layer_norm_actor", "layer_norm_critic",

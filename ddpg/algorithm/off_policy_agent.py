@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.noise import GaussianNoise, Noise, OrnsteinUhlenbeckNoise
 from ddpg.algorithm.policy import Policy
-from ddpg.algorithm.replay_buffer import ReplayBuffer
+from ddpg.algorithm.replay_buffer import ReplayBuffer, Transition
 from ddpg.algorithm.saved_agent import Description
-from ddpg.algorithm.scaling import BoxScaler
+from ddpg.algorithm.scaling import BoxScaler, Moments, StandardizingScaler
 from ddpg.config import AgentConfig
 from ddpg.seeding import Stream, generator
 
@@ -30,7 +30,10 @@ class OffPolicyAgent:
     def __init__(self, observations: BoxScaler, actions: BoxScaler, config: AgentConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
-        self.observations = observations
+        self._box = observations
+        self._standardizer: StandardizingScaler | None = None
+        if config.observation_normalization == "standardize":
+            self._standardizer = StandardizingScaler(observations.low, observations.high)
         self.actions = actions
         self.observation_size, self.action_size = observations.low.size, actions.low.size
         self.learner = Learner(self.observation_size, self.action_size, config, generator(seed, Stream.NETWORKS))
@@ -44,6 +47,11 @@ class OffPolicyAgent:
         self._policy: tuple[Any, Policy] | None = None
 
     @property
+    def observations(self) -> BoxScaler:
+        """Scaling of the observations at present; `observe_episode` replaces it, and does not change it."""
+        return self._box if self._standardizer is None else self._standardizer
+
+    @property
     def description(self) -> Description:
         """Configuration and scaling, as they are saved."""
         return Description(self.config, self.observations, self.actions)
@@ -51,10 +59,10 @@ class OffPolicyAgent:
     @property
     def policy(self) -> Policy:
         """The present policy, without noise; learning replaces it, and does not change it."""
-        state = self.learner.state
-        if self._policy is None or self._policy[0] is not state:
-            self._policy = state, Policy(self.description, *self.learner.actor_weights())
-        return self._policy[1]
+        state, cached = self.learner.state, self._policy
+        if cached is None or cached[0] is not state or cached[1].observations is not self.observations:
+            self._policy = cached = state, Policy(self.description, *self.learner.actor_weights())
+        return cached[1]
 
     def act(self, observation: ArrayLike, eps: float = 0.0) -> NDArray[np.float32]:
         """Chooses the action for an observation, both flat and in the environment's units.
@@ -100,12 +108,37 @@ class OffPolicyAgent:
             truncated: A limit from outside the task ended the episode.
         """
         self.replay_buffer.add(
-            self.observations.scale(observation),
+            self._box.scale(observation),
             scaled_action,
             reward,
-            self.observations.scale(next_observation),
+            self._box.scale(next_observation),
             terminated or (truncated and not self.config.bootstrap_on_truncation),
         )
+        if terminated or truncated:
+            self.replay_buffer.end_episode()
+
+    def observe_episode(self, observations: NDArray[Any]) -> None:
+        """Counts an episode's observations, shape (n, observation size), in their running mean and deviation.
+
+        Between two calls these are frozen, so that everything that happens in an episode, and after it until the next
+        one ends, is with the same scaling.
+        """
+        if self._standardizer is not None:
+            self._standardizer = self._standardizer.after(observations)
+
+    @property
+    def observation_moments(self) -> dict[str, Any] | None:
+        """The fields of the observations' `Moments`; `None` if observations are not standardised."""
+        return None if self._standardizer is None else self._standardizer.moments._asdict()
+
+    def load_observation_moments(self, moments: Mapping[str, Any] | None) -> None:
+        """Restores `observation_moments`.
+
+        Raises:
+            ValueError, TypeError: They are another agent's.
+        """
+        if moments is not None:
+            self._standardizer = StandardizingScaler(self._box.low, self._box.high, Moments(**moments))
 
     @property
     def can_learn(self) -> bool:
@@ -127,9 +160,14 @@ class OffPolicyAgent:
 
     def learn(self) -> Any:
         """Makes one update from a random batch; returns a tensor of the values of `UpdateMetrics`."""
+        config = self.config
         rows = self.replay_buffer.sample(
-            self.config.replay_batch_size, self._sampling, self.config.reward_normalization
+            config.replay_batch_size, self._sampling, config.reward_normalization, config.discount_factor, config.n_step
         )
+        if self._standardizer is not None:
+            batch = Transition.from_rows(rows, self.observation_size, self.action_size)
+            for column in (batch.observation, batch.next_observation):
+                column[...] = self._standardizer.standardize(column)
         self.n_updates += 1
         return self.learner.update(
             rows, self._sample_target_noise(len(rows)), moves_actor=self.moves_actor(self.n_updates)
@@ -153,6 +191,7 @@ class OffPolicyAgent:
         return {
             "learner": self.learner.state_dict(),
             "replay_buffer": self.replay_buffer.state_dict(),
+            "observation_moments": self.observation_moments,
             "noise": self.noise.state_dict(),
             "sampling": self._sampling.bit_generator.state,
             "random_actions": self._random_actions.bit_generator.state,
@@ -169,6 +208,7 @@ class OffPolicyAgent:
         """
         self.learner.load_state_dict(state["learner"])
         self.replay_buffer.load_state_dict(state["replay_buffer"])
+        self.load_observation_moments(state["observation_moments"])
         self.noise.load_state_dict(state["noise"])
         self._sampling.bit_generator.state = state["sampling"]
         self._random_actions.bit_generator.state = state["random_actions"]

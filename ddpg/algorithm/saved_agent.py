@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from ddpg.algorithm.scaling import BoxScaler
+from ddpg.algorithm.scaling import BoxScaler, Moments, StandardizingScaler
 from ddpg.config import AgentConfig
 from ddpg.files import DamagedFileError, replacing
 
@@ -66,12 +66,15 @@ def _arrays(group: h5py.Group) -> tuple[Array, ...]:
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes `config.json`."""
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT_VERSION,
         "observation_space": bounds_as_json(description.observations),
         "action_space": bounds_as_json(description.actions),
         "agent": description.config.model_dump(mode="json"),
     }
+    if isinstance(description.observations, StandardizingScaler):
+        n_seen, mean, squares = description.observations.moments
+        document["observation_moments"] = {"n_seen": n_seen, "mean": mean.tolist(), "squares": squares.tolist()}
     with replacing(Path(folder) / "config.json") as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -90,11 +93,13 @@ def read_description(folder: Path) -> Description:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT_VERSION:
             raise ValueError(f"expected format {FORMAT_VERSION}, received {document['format']!r}")
-        return Description(
-            AgentConfig(**document["agent"]),
-            _scaler(document["observation_space"]),
-            _scaler(document["action_space"]),
-        )
+        config = AgentConfig(**document["agent"])
+        observations, actions = (_scaler(document[f"{name}_space"]) for name in ("observation", "action"))
+        if config.observation_normalization == "standardize":
+            observations = StandardizingScaler(
+                observations.low, observations.high, _moments(**document["observation_moments"])
+            )
+        return Description(config, observations, actions)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise DamagedFileError(f"{path}: expected a saved agent's description ({error!r})") from error
 
@@ -112,3 +117,7 @@ def _scaler(bounds: dict[str, list[float | None]]) -> BoxScaler:
         [-np.inf if low is None else low for low in bounds["low"]],
         [np.inf if high is None else high for high in bounds["high"]],
     )
+
+
+def _moments(n_seen: int, mean: list[float], squares: list[float]) -> Moments:
+    return Moments(n_seen, np.array(mean, np.float64), np.array(squares, np.float64))

@@ -87,9 +87,9 @@ class UpdateReport(NamedTuple):
     """Target minus Q of the first critic, shape (n, 1)."""
 
 
-def temporal_difference_target(reward: Any, terminal: Any, next_q: Any, discount_factor: float) -> Any:
-    """Y = r + γ (1 − terminal) Q′(s′, μ′(s′)), all of shape (n, 1)."""
-    return reward + discount_factor * (1 - terminal) * next_q
+def temporal_difference_target(reward: Any, discount: Any, next_q: Any) -> Any:
+    """Y = r + discount · Q′(s′, μ′(s′)), all of shape (n, 1); see `Transition`."""
+    return reward + discount * next_q
 
 
 def soft_update(target: Any, online: Any, tau: float) -> Any:
@@ -115,16 +115,13 @@ def clipped(gradient: Any, norm: float | None) -> Any:
     return gradient if norm is None else tf.clip_by_norm(gradient, norm)
 
 
-def critic_target(
-    networks: Networks, parts: LearnerParts, batch: Transition, discount_factor: float, noise: Any = None
-) -> Any:
+def critic_target(networks: Networks, parts: LearnerParts, batch: Transition, noise: Any = None) -> Any:
     """The value that the critics learn, shape (n, 1), from the target networks.
 
     Args:
         networks: The actor and the critic.
         parts: Their weights. Of several critics the least value counts.
         batch: n transitions.
-        discount_factor: γ.
         noise: Added to the target actor's actions, which stay in [-1, 1]; shape (n, action size), or `None`.
     """
     actor = parts.actor
@@ -136,7 +133,7 @@ def critic_target(
         for critic in parts.critics
     ]
     next_q = functools.reduce(tf.minimum, values)
-    return temporal_difference_target(batch.reward, batch.terminal, next_q, discount_factor)
+    return temporal_difference_target(batch.reward, batch.discount, next_q)
 
 
 def critic_step(
@@ -239,13 +236,13 @@ def update(
         parts: The learner's state.
         batch: n transitions.
         step_sizes: Adam's; no other setting of `config` changes during a training.
-        config: Discount factor, τ, and what the steps read of it.
+        config: τ, and what the steps read of it.
         importance: See `critic_step`.
         target_noise: See `critic_target`.
         moves_actor: `False` moves the critics alone: no actor step and no soft update, as TD3 does between its delayed
             ones.
     """
-    target = critic_target(networks, parts, batch, config.discount_factor, target_noise)
+    target = critic_target(networks, parts, batch, target_noise)
     moved = [
         critic_step(networks.critic, critic, batch, target, step_sizes.critic, config, importance)
         for critic in parts.critics

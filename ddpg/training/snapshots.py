@@ -45,12 +45,13 @@ class StateGrid:
         states[..., config.x_dimension] = x
         if size > 1:
             states[..., config.y_dimension] = y[:, None]
-        self._states = observations.scale(states.reshape(-1, size))
+        self._states = states.reshape(-1, size)
         self._action_line = np.linspace(-1, 1, config.n_actions, dtype=np.float32)
 
-    def snapshot(self, evaluate: EvaluateGrid, step: int, episode: int) -> Snapshot:
-        """Evaluates the present networks on the grid."""
-        q, gradient, policy = evaluate(self._states, self._action_line, self.axes.action_dimension)
+    def snapshot(self, evaluate: EvaluateGrid, observations: BoxScaler, step: int, episode: int) -> Snapshot:
+        """Evaluates the present networks on the grid, with the present scaling of the observations."""
+        states = observations.scale(self._states)
+        q, gradient, policy = evaluate(states, self._action_line, self.axes.action_dimension)
         return Snapshot(
             step=step,
             episode=episode,

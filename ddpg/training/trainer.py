@@ -40,6 +40,8 @@ class BestPolicy(NamedTuple):
     """Mean return of the validation episodes, or the test return without them."""
     learner: dict[str, NDArray[Any]]
     """What `Learner.state_dict` returned."""
+    observation_moments: dict[str, Any] | None
+    """`OffPolicyAgent.observation_moments`."""
 
 
 @dataclass
@@ -197,7 +199,12 @@ class Trainer:
         """Keeps the present policy if its score is higher than the best so far (NaN never is); says whether it is."""
         is_best = score > (-math.inf if self.best is None else self.best.score)
         if is_best:
-            self.best = BestPolicy(len(self.history.training_episodes), score, self.agent.learner.state_dict())
+            self.best = BestPolicy(
+                len(self.history.training_episodes),
+                score,
+                self.agent.learner.state_dict(),
+                self.agent.observation_moments,
+            )
         return is_best
 
     def _try_environment(self) -> None:
@@ -210,6 +217,7 @@ class Trainer:
 
     def _drop_unfinished_episode(self) -> None:
         """Drops what is left of an episode that an exception ended, which is run again."""
+        self.agent.replay_buffer.end_episode()
         history, n_recorded = self.history, len(self.records)
         del history.training_episodes[n_recorded:]
         history.test_episodes[:] = [each for each in history.test_episodes if each.episode <= n_recorded]
@@ -312,6 +320,7 @@ class Trainer:
         )
         metrics = self._mean_metrics(where, losses)
         self.history.training_episodes.append(episode)
+        agent.observe_episode(episode.observations)
         return episode, metrics
 
     def _learn(self, n_steps_of_episode: int) -> list[Any]:
@@ -352,7 +361,9 @@ class Trainer:
         return grid
 
     def _take_snapshot(self, grid: StateGrid, step: int, episode: int) -> None:
-        self.history.snapshots.append(grid.snapshot(self.agent.learner.evaluate_grid, step, episode))
+        self.history.snapshots.append(
+            grid.snapshot(self.agent.learner.evaluate_grid, self.agent.observations, step, episode)
+        )
 
     @property
     def log_lengths(self) -> LogLengths:

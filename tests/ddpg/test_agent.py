@@ -1,3 +1,4 @@
+import math
 import re
 import subprocess
 import sys
@@ -6,8 +7,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from ddpg import DDPG, AgentConfig
+from ddpg import DDPG, AgentConfig, TrainingConfig
 from ddpg.agent import load_policy_model
+from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
 from ddpg.environments.interface import UnsuitableEnvironmentError
 from tests.probes import Counter
@@ -134,6 +136,39 @@ def test_a_saved_actor_is_a_keras_model_in_the_environments_units(tmp_path):
     agent.save(tmp_path)
     observations = np.random.default_rng(0).uniform(0, 100, (9, 2)).astype(np.float32)
     np.testing.assert_allclose(load_policy_model(tmp_path)(observations), agent.policy(observations), atol=1e-5)
+
+
+def standardising():
+    return DDPG(Counter(), seed=1, observation_normalization="standardize", **SMALL)
+
+
+def test_what_was_standardised_in_training_is_so_wherever_the_agent_is_used(tmp_path):
+    agent = standardising()
+    list(agent.trainer.train(TrainingConfig(n_episodes=3, n_validation_episodes=2)))
+    agent.save(tmp_path)
+    observations = np.random.default_rng(0).uniform(0, 100, (9, 2)).astype(np.float32)
+    actions = agent.policy(observations)
+    assert np.abs(agent.observations.scale(observations)).max() > 2
+    np.testing.assert_array_equal(Policy.load(tmp_path)(observations), actions)
+    np.testing.assert_array_equal(DDPG.load(tmp_path, Counter()).policy(observations), actions)
+    np.testing.assert_allclose(load_policy_model(tmp_path)(observations), actions, atol=1e-4)
+    scaled = [agent.observations.scale(observations), agent.actions.scale(actions)]
+    q = ActionValue.load(tmp_path)(observations, actions)
+    np.testing.assert_allclose(q, agent.critic(scaled).numpy()[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_best_policy_is_saved_with_the_scaling_that_it_was_scored_with(tmp_path):
+    agent, policies = standardising(), {}
+    observations = np.random.default_rng(0).uniform(0, 100, (9, 2)).astype(np.float32)
+    for record in agent.trainer.train(TrainingConfig(n_episodes=3, n_validation_episodes=1)):
+        policies[record.episode] = agent.policy
+        if agent.best:
+            agent.trainer.best = agent.best._replace(score=math.inf)  # none that follows is better
+    agent.save(tmp_path, best=True)
+    now = agent.observation_moments["n_seen"]
+    best = Policy.load(tmp_path)
+    np.testing.assert_array_equal(best(observations), policies[agent.best.episode](observations))
+    assert best.observations.moments.n_seen < now == agent.observation_moments["n_seen"]
 
 
 def test_load_refuses_another_environment(tmp_path):

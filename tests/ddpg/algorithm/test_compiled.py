@@ -39,7 +39,7 @@ def test_targets_start_equal_to_their_networks():
 
 # A value of each setting that is not its default.
 OTHER = {
-    "discount_factor": 0.5, "actor_gradient": "replay", "tau_actor": 0.9, "tau_critic": 0.9,
+    "actor_gradient": "replay", "tau_actor": 0.9, "tau_critic": 0.9,
     "hidden_layer_sizes_actor": (5,), "hidden_layer_sizes_critic": ((5, 4), (4,)), "activation_fn_actor": "sigmoid",
     "relu_alpha_actor": 0.5, "relu_alpha_critic": 0.5, "l2_reg_actor": 0.5, "l2_reg_critic": 0.5,
     "bn_momentum_actor": 0.5, "bn_momentum_critic": 0.1, "dropout_actor": 0.5, "dropout_critic": 0.1,
@@ -70,8 +70,9 @@ def test_other_settings_share_the_compiled_update():
         "lr_actor": 0.5, "lr_critic": 0.5, "ou_sigma": 0.1, "ou_theta": 0.1, "ou_mu": 0.1, "replay_buffer_size": 99,
         "replay_batch_size": 4, "learning_starts": 5, "successes_before_learning": 3, "reward_normalization": "none",
         "bootstrap_on_truncation": False, "train_during_episode": False,
-        "updates_per_step": 0.5, "noise": "gaussian", "gaussian_sigma": 0.3, "policy_delay": 2,
-        "target_noise_sigma": 0.1, "target_noise_clip": 0.5,
+        "observation_normalization": "standardize", "discount_factor": 0.5, "n_step": 3, "updates_per_step": 0.5,
+        "noise": "gaussian", "gaussian_sigma": 0.3, "policy_delay": 2, "target_noise_sigma": 0.1,
+        "target_noise_clip": 0.5,
     }  # fmt: skip
     missing = set(AgentConfig.model_fields) - changes.keys() - COMPILED_SETTINGS
     assert not missing, "a setting that the update reads belongs in COMPILED_SETTINGS, any other in this test"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ddpg.algorithm.saved_agent import Description, read_description, write_description
-from ddpg.algorithm.scaling import BoxScaler
+from ddpg.algorithm.scaling import BoxScaler, StandardizingScaler
 from ddpg.config import AgentConfig
 
 OBSERVATIONS = BoxScaler([-1.2, -np.inf], [0.6, np.inf])
@@ -35,3 +35,17 @@ def test_an_unknown_description_is_rejected(tmp_path, change, reason):
     (tmp_path / "config.json").write_text(json.dumps(document | change))
     with pytest.raises(ValueError, match=reason):
         read_description(tmp_path)
+
+
+def test_the_moments_of_observations_survive_a_file_bit_for_bit(tmp_path):
+    config = AgentConfig(observation_normalization="standardize")
+    values = np.random.default_rng(0).normal(0.1, 3, (50, 2))
+    observations = StandardizingScaler(OBSERVATIONS.low, OBSERVATIONS.high).after(values)
+    write_description(tmp_path, Description(config, observations, ACTIONS))
+    np.testing.assert_array_equal(read_description(tmp_path).observations.scale(values), observations.scale(values))
+    document = json.loads((tmp_path / "config.json").read_text())
+    for change in ({"mean": [0.0]}, {"mean": ["x", 0]}, {"number": 1}):
+        damaged = document | {"observation_moments": document["observation_moments"] | change}
+        (tmp_path / "config.json").write_text(json.dumps(damaged))
+        with pytest.raises(ValueError, match="expected a saved agent's description"):
+            read_description(tmp_path)

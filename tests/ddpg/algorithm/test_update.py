@@ -20,7 +20,6 @@ from ddpg.algorithm.update import (
 from ddpg.config import AgentConfig
 
 SMALL = AgentConfig(
-    discount_factor=0.9,
     hidden_layer_sizes_actor=(4, 3),
     hidden_layer_sizes_critic=((4, 3), (5, 3)),
     relu_alpha_actor=0.1,
@@ -51,7 +50,7 @@ def made(n_critics=1, **changes):
 def batch(seed=0, n=16):
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(n, row_width(OBSERVATION_SIZE, ACTION_SIZE))).astype(np.float32)
-    rows[:, -1] = rng.integers(2, size=n)
+    rows[:, -1] = 0.9 * rng.integers(2, size=n)
     return Transition.from_rows(rows, OBSERVATION_SIZE, ACTION_SIZE)
 
 
@@ -68,9 +67,7 @@ def test_soft_update(tau, expected):
 
 
 def test_temporal_difference_target_bootstraps_but_from_a_terminal_state():
-    target = temporal_difference_target(
-        np.array([[1.0], [1.0]]), np.array([[0.0], [1.0]]), np.array([[5.0], [5.0]]), 0.9
-    )
+    target = temporal_difference_target(np.array([[1.0], [1.0]]), np.array([[0.9], [0.0]]), np.array([[5.0], [5.0]]))
     np.testing.assert_allclose(target, [[5.5], [1.0]])
 
 
@@ -182,7 +179,7 @@ class PlainUpdate:
         values = [
             self.critic(each.target, each.statistics, b.next_observation, next_action)[0] for each in parts.critics
         ]
-        target = b.reward + config.discount_factor * (1 - b.terminal) * np.minimum.reduce(values)
+        target = b.reward + b.discount * np.minimum.reduce(values)
         moved = [self.critic_step(each, b, target, importance) for each in parts.critics]
         critics, losses, qs = zip(*moved, strict=True)
         actor, actor_loss = parts.actor, np.nan

@@ -94,6 +94,8 @@ CASES = {
         {}, {}, {"n_episodes": 100, "n_environment_steps": 33, "n_random_steps": 27, "eps_decay": 0.1},
     ),
     "Gaussian noise": ({}, {"noise": "gaussian"}, {}),
+    "returns of several steps, a full buffer": ({}, {"n_step": 4, "replay_buffer_size": 16}, {}),
+    "standardised observations": ({}, {"observation_normalization": "standardize"}, {}),
     "an update every few steps": ({}, {"updates_per_step": 0.27}, {}),
     "falling step sizes": ({}, {}, {"lr_final": 0.1, "n_environment_steps": 36}),
     "validation now and then": ({}, {}, {"validate_every_n_steps": 9}),

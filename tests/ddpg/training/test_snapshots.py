@@ -15,7 +15,9 @@ def test_a_cell_holds_what_the_networks_say_of_its_state_one_by_one():
     config = GridConfig(
         x_dimension=3, y_dimension=1, action_dimension=1, n_cells=3, n_actions=5, reference_state=(0.5, 1, 2, 3)
     )
-    snapshot = StateGrid(config, FOUR_DIMENSIONS, 2).snapshot(learner.evaluate_grid, step=70, episode=4)
+    snapshot = StateGrid(config, FOUR_DIMENSIONS, 2).snapshot(
+        learner.evaluate_grid, FOUR_DIMENSIONS, step=70, episode=4
+    )
     networks = learner.networks()
     assert (snapshot.step, snapshot.episode) == (70, 4)
     for row, y in enumerate((0, 5, 10)):
@@ -45,7 +47,8 @@ def test_limits_can_be_given_and_unbounded_dimensions_have_one():
 
 def test_one_state_dimension_is_one_row():
     learner = Learner(1, 1, CONFIG, np.random.default_rng(0))
-    snapshot = StateGrid(GridConfig(n_cells=7), BoxScaler([0], [1]), 1).snapshot(learner.evaluate_grid, 1, 1)
+    scaler = BoxScaler([0], [1])
+    snapshot = StateGrid(GridConfig(n_cells=7), scaler, 1).snapshot(learner.evaluate_grid, scaler, 1, 1)
     assert snapshot.q_max.shape == (1, 7)
 
 

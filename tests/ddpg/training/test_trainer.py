@@ -66,10 +66,10 @@ def test_the_updates_per_step_are_any_number_and_fractions_add_up(updates_per_st
 
 
 def test_a_time_limit_bootstraps_and_an_end_does_not():
-    for terminates, bootstraps, last in ((False, True, 0), (False, False, 1), (True, True, 1), (True, False, 1)):
+    for terminates, bootstraps, last in ((False, True, 1), (False, False, 0), (True, True, 0), (True, False, 0)):
         agent = small_agent(Counter(length=6, terminates=terminates), bootstrap_on_truncation=bootstraps)
         run(agent, n_episodes=1)
-        assert transitions(agent).terminal[:, 0].tolist() == [0, 0, 0, 0, 0, last]
+        assert transitions(agent).discount[:, 0].tolist() == [1, 1, 1, 1, 1, last]
 
 
 def test_transitions_are_scaled_once_and_summed_over_held_steps():
@@ -312,6 +312,58 @@ def policy_of_probe(probe, n_episodes, seed, **changes):
     return agent.policy
 
 
+def test_observations_are_standardised_by_those_of_the_training_episodes_that_ended():
+    agent, seen, moments = small_agent(observation_normalization="standardize", learning_starts=2), [], []
+    update = agent.learner.update
+
+    def spy(rows, *arguments, **options):
+        seen.append(Transition.from_rows(rows, 2, 2))
+        return update(rows, *arguments, **options)
+
+    agent.learner.update = spy
+    list(agent.trainer.train(FEW, lambda: moments.append(agent.observation_moments["n_seen"])))
+    # An episode of 6 steps has 7 observations; tests and validation do not count.
+    assert moments == [0] * 6 + [7] * 6 + [14] * 6 + [21] * 6
+    observations = np.concatenate([episode.observations for episode in agent.history.training_episodes])
+    boxed = (observations - 50) / 50
+    assert agent.observation_moments["n_seen"] == 28
+    np.testing.assert_allclose(agent.observation_moments["mean"], boxed.mean(axis=0), rtol=1e-6)
+    # The buffer holds what is standardised when it is drawn: the counts 0 to 6, in any episode.
+    np.testing.assert_allclose(transitions(agent).observation[:6, 0], boxed[:6, 0], rtol=1e-6)
+    of_one_episode = boxed[:7, 0]
+    expected = (of_one_episode - of_one_episode.mean()) / of_one_episode.std()
+    last = [np.concatenate(columns) for columns in zip(*seen[-6:], strict=True)]
+    for column, first in ((last[0], 0), (last[3], 1)):
+        np.testing.assert_allclose(np.unique(column[:, 0].round(4)), expected[first : first + 6], atol=1e-3)
+
+
+def test_acting_and_snapshots_standardise_alike():
+    agent = small_agent(observation_normalization="standardize")
+    grid = GridConfig(n_cells=3, n_actions=2)
+    run(agent, gen_q_a_frames_every_n_steps=99, grid=grid, n_validation_episodes=0, run_tests=False)
+    (snapshot,) = agent.history.snapshots
+    x, y = np.meshgrid([0, 50, 100], [0, 50, 100])
+    states = np.stack([x, y], axis=-1).astype(np.float32)
+    np.testing.assert_allclose(agent.actions.unscale(snapshot.policy), agent.policy(states), atol=1e-5)
+    np.testing.assert_allclose(agent.act(states[0, 1]), agent.policy(states)[0, 1], atol=1e-6)
+
+
+def test_transitions_of_several_steps_stay_within_an_episode_also_one_that_was_interrupted():
+    agent = small_agent(Counter(length=6))
+
+    def stop():
+        if len(agent.replay_buffer) == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(agent.trainer.train(FEW, stop))
+    list(agent.trainer.resume())
+    rows = agent.replay_buffer.sample(2000, np.random.default_rng(0), n_steps=100)
+    sampled = agent.observations.unscale(Transition.from_rows(rows, 2, 2).next_observation)[:, 0]
+    # The interrupted episode ends after three steps, the others after six.
+    assert set(np.round(sampled)) == {3, 6}
+
+
 @pytest.mark.slow
 def test_finds_the_best_action_of_each_state_of_a_probe():
     observations = np.linspace(-0.95, 0.95, 39, dtype=np.float32)[:, None]
@@ -336,3 +388,5 @@ def test_finds_the_best_action_of_a_probe_that_pays_a_step_later():
 
     assert all(learns(seed) for seed in range(3))
     assert not any(learns(seed, discount_factor=0.0) for seed in range(3))
+    # Here a return of two steps is complete, and needs no value that follows.
+    assert all(learns(seed, n_step=2) for seed in range(3))
