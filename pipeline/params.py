@@ -102,13 +102,24 @@ class Params(Config):
 
 
 def load(path: Path = PARAMS_FILE) -> Params:
-    """Reads the file and checks that its values are valid and its environment suits the agent.
+    """Reads the file and checks its values, as `validate` does.
 
     Raises:
-        ParamsError: The file is missing, is not YAML, or has invalid values, which are all listed. The environment is
-            checked only if all values are valid.
+        ParamsError: The file is missing, is not YAML, or has invalid values.
     """
-    document = _read(path)
+    return validate(_read(path), path.name)
+
+
+def validate(document: Mapping[str, Any], name: str) -> Params:
+    """Checks that values are valid and the environment suits the agent.
+
+    Args:
+        document: Contents of `params.yaml`.
+        name: What errors call it.
+
+    Raises:
+        ParamsError: Values are invalid; all are listed. The environment is checked only if all values are valid.
+    """
     problems = list(_missing(Params, document))
     try:
         params = Params.model_validate(document)
@@ -119,7 +130,7 @@ def load(path: Path = PARAMS_FILE) -> Params:
     else:
         problems += list(_environment_problems(params))
     if problems:
-        raise ParamsError("\n".join(f"{path.name}: {problem}" for problem in problems))
+        raise ParamsError("\n".join(f"{name}: {problem}" for problem in problems))
     return params
 
 
