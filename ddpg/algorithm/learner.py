@@ -93,6 +93,14 @@ class Learner:
                 models[f"{prefix}{name}"] = model
         return models
 
+    def critic_layers(self) -> dict[str, tuple[NDArray[np.float32], ...]]:
+        """The first critic's arrays by the names of its layers, as `saved_agent.read_network` returns them."""
+        layers = self.networks()["critic"].layers
+        dropout = keras.layers.Dropout  # whose only array is a seed
+        return {
+            each.name: tuple(each.get_weights()) for each in layers if each.weights and not isinstance(each, dropout)
+        }
+
     @property
     def _names(self) -> list[str]:
         n_critics = self.compiled.settings.n_critics

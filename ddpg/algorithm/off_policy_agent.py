@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.noise import GaussianNoise, Noise, OrnsteinUhlenbeckNoise
 from ddpg.algorithm.policy import Policy
@@ -45,6 +46,7 @@ class OffPolicyAgent:
         self._random_actions = generator(seed, Stream.RANDOM_ACTIONS)
         self._target_noise = generator(seed, Stream.TARGET_NOISE)
         self._policy: tuple[Any, Policy] | None = None
+        self._action_value: tuple[Any, ActionValue] | None = None
 
     @property
     def observations(self) -> BoxScaler:
@@ -63,6 +65,18 @@ class OffPolicyAgent:
         if cached is None or cached[0] is not state or cached[1].observations is not self.observations:
             self._policy = cached = state, Policy(self.description, *self.learner.actor_weights())
         return cached[1]
+
+    def q(self, observations: ArrayLike, actions: ArrayLike) -> NDArray[np.float32]:
+        """The present critic's values, of two critics the first's; in units of the normalised reward, shape (...,).
+
+        Args:
+            observations: In the environment's units, shape (..., observation size).
+            actions: Likewise, shape (..., action size).
+        """
+        state = self.learner.state
+        if self._action_value is None or self._action_value[0] is not state:
+            self._action_value = state, ActionValue(self.description, self.learner.critic_layers())
+        return self._action_value[1](np.asarray(observations, np.float32), np.asarray(actions, np.float32))
 
     def act(self, observation: ArrayLike, eps: float = 0.0) -> NDArray[np.float32]:
         """Chooses the action for an observation, both flat and in the environment's units.

@@ -235,3 +235,18 @@ def test_any_number_of_dimensions_learns():
     agent = trained(env=env)
     assert agent.n_updates > 0
     assert agent.act(np.zeros(5)).shape == (4,)
+
+
+def test_q_is_that_of_the_present_critic():
+    agent = DDPG(mountain_car(), seed=1, dropout_critic=0.1, **SMALL)
+    observations, actions = np.array([[-0.5, 0.01], [0.2, -0.03]]), np.array([[0.5], [-1.0]])
+
+    def expected():
+        return agent.critic([agent.observations.scale(observations), agent.actions.scale(actions)]).numpy()[:, 0]
+
+    np.testing.assert_allclose(agent.q(observations, actions), expected(), atol=1e-5)
+    before = agent.q(observations[0], actions[0])
+    agent.train_n_episodes(1, action_repeat=50, n_validation_episodes=0, run_tests=False)
+    assert agent.n_updates > 0
+    assert abs(agent.q(observations[0], actions[0]) - before) > 1e-4
+    np.testing.assert_allclose(agent.q(observations, actions), expected(), atol=1e-5)

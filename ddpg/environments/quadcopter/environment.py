@@ -19,7 +19,7 @@ SAFE_IMPACT, SAFE_UPRIGHT = 1.5, 0.5
 """Greatest speed of touching the ground without a crash, in m/s, and the least cosine of the tilt."""
 CONTACT_HEIGHT = 1e-6
 """In m; above zero, because rotors that just carry the weight leave the ground by a rounding error."""
-REWARD_SCALES = (1.0, 2.0, 4.0)
+REWARD_SCALES = (0.5, 2.0, 4.0)
 """Distance in m, speed in m/s and angular speed in rad/s that count the same."""
 SUCCESS_DISTANCE, SUCCESS_SPEED = 0.2, 0.5
 GUST_SECONDS = 1.0
@@ -46,10 +46,10 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "take-off": Task("TakeOff", start=None, spread=0.5, target=1.5, reach=0.0, threshold=190.0),
-    "hover": Task("Hover", start=1.5, spread=1.0, target=1.5, reach=0.0, threshold=200.0),
-    "land": Task("Land", start=1.5, spread=0.5, target=0.0, reach=0.0, threshold=160.0),
-    "go-to": Task("GoTo", start=1.5, spread=0.5, target=1.5, reach=1.5, threshold=190.0),
+    "take-off": Task("TakeOff", start=None, spread=0.5, target=1.5, reach=0.0, threshold=180.0),
+    "hover": Task("Hover", start=1.5, spread=1.0, target=1.5, reach=0.0, threshold=190.0),
+    "land": Task("Land", start=1.5, spread=0.5, target=0.0, reach=0.0, threshold=150.0),
+    "go-to": Task("GoTo", start=1.5, spread=0.5, target=1.5, reach=1.5, threshold=180.0),
 }
 
 
@@ -70,7 +70,7 @@ class Quadcopter(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 12: height | m | ±8 |
 
     **Reward** of each step, between 0 and 1: 1 / (1 + d² + v² + ω²), where d, v and ω are the distance to the target,
-    the speed and the angular speed, over 1 m, 2 m/s and 4 rad/s. In the task `land`, half of it in the air. In the
+    the speed and the angular speed, over 0.5 m, 2 m/s and 4 rad/s. In the task `land`, half of it in the air. In the
     others, nothing on the ground, so that trying to fly risks nothing. Nothing for a step that ends the episode.
 
     **The episode ends** by a crash (touching the ground at over 1.5 m/s or tilted by over 60°), upside down, over 4 m

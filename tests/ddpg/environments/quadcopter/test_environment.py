@@ -94,12 +94,12 @@ def test_the_heading_changes_nothing():
     ("start", "reward"),
     [
         ({}, 1),
-        ({"position": (1, 0, 1.5)}, 1 / 2),
-        ({"position": (0, 0, 3.5)}, 1 / 5),
+        ({"position": (0.5, 0, 1.5)}, 1 / 2),
+        ({"position": (0, 0, 2.5)}, 1 / 5),
         ({"rates": (0, 0, 4)}, 1 / 2),
         ({"task": "take-off", "position": (0, 0, 0)}, 0),
-        ({"task": "land", "position": (0, 0, 1)}, 1 / 4),
-        ({"task": "land", "position": (1, 0, 0)}, 1 / 2),
+        ({"task": "land", "position": (0, 0, 0.5)}, 1 / 4),
+        ({"task": "land", "position": (0.5, 0, 0)}, 1 / 2),
     ],
 )
 def test_rewards_what_it_says(start, reward):
