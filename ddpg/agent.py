@@ -53,7 +53,7 @@ class DDPG(OffPolicyAgent):
     ) -> None:
         if config is not None and hyperparameters:
             raise TypeError(f"DDPG: expected a config or hyperparameters, received both ({', '.join(hyperparameters)})")
-        config = config if config is not None else AgentConfig(**hyperparameters)
+        config = config if config is not None else AgentConfig.from_keywords(**hyperparameters)
         self.env = interface.prepare(env)
         super().__init__(
             BoxScaler(env.observation_space.low, env.observation_space.high),
@@ -143,7 +143,7 @@ class DDPG(OffPolicyAgent):
         """
         if self._is_seed_given:
             warn_of_obstacles()
-        config = TrainingConfig(
+        config = TrainingConfig.from_keywords(
             n_episodes=n_episodes,
             eps=eps,
             eps_decay=eps_decay,
