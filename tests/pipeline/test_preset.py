@@ -8,6 +8,7 @@ from ddpg.config import AgentConfig
 from pipeline.params import Params, validate
 from pipeline.preset import DEFAULT, KEPT, main, presets, values_of
 from pipeline.provenance.documents import yaml_in
+from pipeline.reports.formats import show_value
 from pipeline.stages import flatten, is_in
 from tests.pipeline.laboratory import Repository
 from tests.pipeline.small import DEFAULTS, ROOT
@@ -167,22 +168,21 @@ def test_a_preset_sets_values_and_keeps_comments_layout_and_what_is_the_users(pr
     project.commit("Have seeds and an aligned comment of one's own")
     before = params_file(project).read_text()
     assert main(["mountain-car-seed"]) == 0
-    changed = {
-        "learning_starts: 896": "learning_starts: null",
-        "successes_before_learning: 5": "successes_before_learning: 0",
-        "bootstrap_on_truncation: true": "bootstrap_on_truncation: false",
-        "actor_gradient: policy": "actor_gradient: replay",
-        "l2_reg_critic: 0.001": "l2_reg_critic: 0.01",
-        "n_episodes: 100 # training": "n_episodes: 50 # training",
-    }
+    default, seed = (dict(flatten(values_of(name), ".")) for name in (DEFAULT, "mountain-car-seed"))
+    changed = [path for path in default if default[path] != seed[path]]
+    assert changed
     expected = before
-    for old, new in changed.items():
+    for path in changed:
+        name = path.rpartition(".")[2]
+        old, new = (f"  {name}: {show_value(values[path])} #" for values in (default, seed))
+        assert old in expected
         expected = expected.replace(old, new, 1)
     assert params_file(project).read_text() == expected
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "params.yaml holds the preset mountain-car-seed:"
-    assert printed[1] == "  agent.learning_starts: 896 → null"
-    assert len(printed) == 1 + len(changed)
+    assert [line.partition(":")[0].strip() for line in printed[1:]] == changed
+    first = changed[0]
+    assert printed[1] == f"  {first}: {show_value(default[first])} → {show_value(seed[first])}"
     assert main([DEFAULT]) == 0
     assert params_file(project).read_text() == before
 
