@@ -90,14 +90,20 @@ def training_points(results: Path) -> dict[int, list[Point]]:
 
 
 def points_over_seeds(points: Mapping[int, list[Point]]) -> list[Point]:
-    """Return the median and quartiles over the seeds of each return, by episode."""
-    returns: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for metric, value, step in (point for of_seed in points.values() for point in of_seed):
-        if metric in _CURVES_OVER_SEEDS:
-            returns[metric, step].append(value)
+    """Return the median and quartiles over the seeds of each return, by episode, once every seed has had a value."""
+    returns: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    begins: dict[str, int] = {}
+    for of_seed in points.values():
+        for metric in _CURVES_OVER_SEEDS:
+            curve = {point.step: point.value for point in of_seed if point.metric == metric}
+            begins[metric] = max(begins.get(metric, 0), min(curve, default=0))
+            for step, value in curve.items():
+                returns[metric][step].append(value)
     return [
         Point(f"{metric}_{name}", float(quantile), step)
-        for (metric, step), values in sorted(returns.items())
+        for metric, curve_of_all in sorted(returns.items())
+        for step, values in sorted(curve_of_all.items())
+        if step >= begins[metric]
         for name, quantile in zip(_QUARTILES, np.quantile(values, list(_QUARTILES.values())), strict=True)
     ]
 
