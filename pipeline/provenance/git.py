@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -165,6 +165,9 @@ class Origin:
 
     is_current: bool = True
     """Whether it is the project's current result, whose model becomes the newest."""
+
+    software: Mapping[str, str] | None = None
+    """Tags of the packages and the environment that computed it, see `provenance.software`; `None`: those here."""
 
 
 def origin_of(folder: Path) -> Origin:

@@ -188,6 +188,8 @@ class Comparison:
                 if missing:
                     share = f"{missing} of {len(result.seeds)} seeds of {result.name}"
                     yield f"{metric.label.capitalize()}: missing for {share}, which counts as the worst possible."
+        for name, baseline, candidate in self.changes.environments:
+            yield f"{name} differs ({baseline} and {candidate}): the environment itself may be another one."
         for name, baseline, candidate in self.changes.packages:
             if name in _NUMERICAL_PACKAGES:
                 yield f"{name} differs ({baseline} and {candidate}), which may change scores too."

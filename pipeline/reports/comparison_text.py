@@ -19,6 +19,7 @@ def lines_of(comparison: Comparison) -> Iterator[str]:
         yield _shorten(f"{role}  {result.name} ({result.origin})")
     changes = comparison.changes
     yield from _section("Parameters", _change_lines(changes.parameters))
+    yield from _section("Environments", _change_lines(changes.environments))
     yield from _section("Code", changes.code.splitlines())
     yield from _section("Packages", _change_lines(changes.packages))
     if not comparison.identical:
@@ -82,7 +83,11 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
     for caution in comparison.cautions():
         yield f"> {escape(caution)}\n"
     changes = comparison.changes
-    for title, changed in (("Parameters", changes.parameters), ("Packages", changes.packages)):
+    for title, changed in (
+        ("Parameters", changes.parameters),
+        ("Environments", changes.environments),
+        ("Packages", changes.packages),
+    ):
         if changed:
             yield from _table((title, "baseline", "candidate"), [[*map(escape, change)] for change in changed])
     if changes.code:

@@ -125,7 +125,7 @@ class Experiment:
         before = self.client.get_run(run).data.tags
         self.add_tags(run, tags)
         for stale in before.keys() - tags.keys():
-            if stale.startswith(("git.", "dvc.", "mlflow.source.git.")):
+            if stale.startswith(("git.", "dvc.", "mlflow.source.git.", "version.", "environment.")):
                 self.client.delete_tag(run, stale)
         self.client.update_run(run, "RUNNING", name)
 
