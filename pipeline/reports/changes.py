@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pipeline.provenance.git import project_root, run_git
+from pipeline.provenance.git import DIFF, project_root, run_git
 from pipeline.provenance.result import Result
 from pipeline.provenance.revision import Revision
 from pipeline.provenance.software import ENVIRONMENTS, PACKAGES, dependencies_of, packages_of
@@ -63,8 +63,7 @@ def code_changes(baseline: Revision, candidate: Revision) -> str:
     commits = [each.commit for each in (baseline, candidate) if each.commit]
     # With one commit, git compares it with the workspace, which -R makes the baseline.
     backwards = [] if baseline.commit else ["-R"]
-    options = ("--no-color", "--no-ext-diff", f"--stat={_STAT_WIDTH}")
-    stat = _git("diff", *options, *backwards, *commits)
+    stat = _git(*DIFF, f"--stat={_STAT_WIDTH}", *backwards, *commits)
     untracked = _git("ls-files", "--others", "--exclude-standard").splitlines() if len(commits) == 1 else []
     return "\n".join(filter(None, (stat, *(f" untracked: {name}" for name in untracked))))
 
