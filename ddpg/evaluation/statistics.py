@@ -84,7 +84,8 @@ def bootstrap(
     Nominally 95 %, it misses the statistic of infinitely many seeds in 2 to 5 % of cases with 3 to 20 seeds if that is
     an interquartile mean of normal scores, in 3 to 8 % if they are exponential (most with 3), and in 1 to 6 % if it is
     a median. Of the mean of exponential scores it misses in 12 % with 3 seeds and in 8 % with 20: no interval holds its
-    level for the mean of any distribution (Bahadur and Savage, "The nonexistence of certain statistical procedures in nonparametric problems", 1956).
+    level for the mean of any distribution (Bahadur and Savage, "The nonexistence of certain statistical procedures in
+    nonparametric problems", 1956).
 
     Args:
         scores: Shape (n,). The interval of one seed is that score.
@@ -107,9 +108,9 @@ def choose_pairing(baseline: Scores, candidate: Scores) -> Pairing:
 
     Pairing cancels what the seeds share, but halves the degrees of freedom: without correlation, it loses power. To
     take the narrower of both intervals would raise more false alarms (8 % with 3 seeds), and so would never to pair
-    negatively correlated scores. The bound is what unrelated normal scores exceed in one of five cases: t / sqrt(n − 2 + t²), with
-    the 90 % quantile t of Student's distribution with n − 2 degrees of freedom. That is 0.95 for 3 seeds, 0.69 for 5,
-    0.44 for 10 and 0.30 for 20. See `bootstrap_difference` for the false alarms.
+    negatively correlated scores. The bound is what unrelated normal scores exceed in one of five cases: t / sqrt(n − 2
+    + t²), with the 90 % quantile t of Student's distribution with n − 2 degrees of freedom. That is 0.95 for 3 seeds,
+    0.69 for 5, 0.44 for 10 and 0.30 for 20. See `bootstrap_difference` for the false alarms.
 
     Args:
         baseline: Shape (n,).
