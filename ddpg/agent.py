@@ -13,7 +13,7 @@ from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_description
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
-from ddpg.environments import interface
+from ddpg.environments import interface, running_statistics
 from ddpg.environments.interface import Environment
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
 from ddpg.numerics import warn_of_obstacles
@@ -210,25 +210,33 @@ class DDPG(OffPolicyAgent):
     def save(self, folder: str | Path, *, best: bool = False) -> None:
         """Writes weights (`.weights.h5`) and configuration (`config.json`) into a folder, created if necessary.
 
+        Where wrappers of the environment hold running statistics, those through which the policy saw are written too.
+
         Args:
             folder: Where to.
             best: Write the best policy instead of the present networks, if there is one.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        learner = copy.copy(self.learner)
+        learner, statistics = copy.copy(self.learner), running_statistics.state_dict(self.env)
         if best and self.best is not None:
             learner.load_state_dict(self.best.learner)
+            statistics = self.best.statistics
         learner.save_weights(folder)
+        running_statistics.save(statistics, folder)
         write_description(folder, self.description)
 
     @classmethod
     def load(cls, folder: str | Path, env: Environment, *, seed: int | None = None) -> "DDPG":
         """Loads the networks and configuration that `save` wrote; replay buffer and history are empty.
 
+        Running statistics in the environment's wrappers become those that were saved. As in training, they go on with
+        each step that you make; `ddpg.environments.running_statistics.frozen` keeps them as they are.
+
         Raises:
             FileNotFoundError: The folder holds no saved agent.
-            UnsuitableEnvironmentError: The environment's spaces differ from those that the agent was trained in.
+            UnsuitableEnvironmentError: The environment's spaces, or its wrappers with running statistics, differ from
+                those that the agent was trained in.
             DamagedFileError: A file is corrupt or of another kind; the message names it.
         """
         folder = Path(folder)
@@ -236,6 +244,7 @@ class DDPG(OffPolicyAgent):
         agent = cls(env, saved.config, seed=seed)
         interface.require_spaces_of(saved, agent.env, folder)
         agent.learner.load_weights(folder)
+        running_statistics.restore(agent.env, folder)
         return agent
 
     def save_checkpoint(self, path: str | Path) -> None:
@@ -277,8 +286,8 @@ class DDPG(OffPolicyAgent):
     ) -> "DDPG":
         """The agent of the newest usable checkpoint in a folder; `continue_training` continues bit for bit.
 
-        Gymnasium's environments start each episode from its seed. State that an environment carries from one episode to
-        the next, beyond its `np_random`, is not restored.
+        Gymnasium's environments start each episode from its seed. Of state that an environment carries from one episode
+        to the next, its `np_random` and the running statistics of its wrappers are restored.
 
         Args:
             path: The folder that `save_checkpoint` wrote.

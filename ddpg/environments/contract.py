@@ -1,17 +1,26 @@
 """A short trial of an environment before any work: whether it keeps to Gymnasium's interface, and repeats itself."""
 
+import pickle
 import random
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
-from ddpg.environments.copies import copy_of, wrappers_of
-from ddpg.environments.interface import Environment, UnsuitableEnvironmentError, as_action
+from ddpg.environments.copies import trial_copy
+from ddpg.environments.interface import (
+    Environment,
+    UnsuitableEnvironmentError,
+    as_action,
+    contents_of,
+    levels_of,
+)
+from ddpg.environments.running_statistics import State, frozen, load_state_dict, state_dict
 
 _STEPS = 10
+_NAMED = 5
 
 
 class EnvironmentWarning(UserWarning):
@@ -31,13 +40,19 @@ def check(env: Environment) -> list[str]:
         UnsuitableEnvironmentError: It breaks Gymnasium's interface; the message names the method, what was expected and
             what was received.
     """
-    trial = copy_of(env)
-    if trial is None:
-        return []
-    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
-        first, statistics = _episode(trial, seed=0), _running_statistics(trial)
-        again, later = _episode(trial, seed=0), _running_statistics(trial)
-    changing = [name for name, values in later.items() if values != statistics.get(name)]
+    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws, trial_copy(env) as trial:
+        if trial is None:
+            return []
+        before = _numbers(state_dict(trial))
+        with frozen([trial]):
+            first, outlived = _episode(trial, seed=0), _attributes(trial)
+            changed = [name for name, number in _numbers(state_dict(trial)).items() if number != before[name]]
+        if before:
+            state = state_dict(trial)
+            _episode(trial, seed=1)
+            load_state_dict(trial, state)
+        with frozen([trial]):
+            again, attributes = _episode(trial, seed=0), _attributes(trial)
     problems = []
     if draws:
         effect = "which environments side by side share" if first == again else "which reset(seed=...) does not seed"
@@ -45,16 +60,18 @@ def check(env: Environment) -> list[str]:
             "environment: expected randomness from self.np_random alone, "
             f"but it draws from {' and '.join(draws)}, {effect}"
         )
-    if changing:
+    if changed:
         problems.append(
-            f"environment: expected wrappers without state that outlives an episode, received {', '.join(changing)}: "
-            "running statistics change with every episode, tests and validation included, and are not saved"
+            "environment: expected running statistics that tests and validation can leave as they are, by an attribute "
+            "update_running_mean or a method update of the object that holds mean, var and count, received "
+            f"{', '.join(changed)}"
         )
     if first != again and not problems:
+        found = [name for name, value in attributes.items() if value != outlived.get(name)]
         problems.append(
             "environment: expected the same episode after each reset(seed=0) with the same actions, received another: "
             "reset has to call super().reset(seed=seed), all randomness to come from self.np_random, and nothing may "
-            "outlive an episode"
+            f"outlive an episode{', as do ' * bool(found)}{', '.join(found[:_NAMED])}"
         )
     return problems
 
@@ -164,12 +181,22 @@ def _listed(state: Any) -> list[Any]:
     return [np.asarray(part).tolist() for part in state]
 
 
-def _running_statistics(env: Environment) -> dict[str, list[list[float]]]:
-    """By the name of a wrapper: the running means and counts that it holds, as `NormalizeObservation` does."""
-    found: dict[str, list[list[float]]] = {}
-    for wrapper in wrappers_of(env):
-        for value in vars(wrapper).values():
-            numbers = [getattr(value, name, None) for name in ("mean", "var", "count")]
-            if all(isinstance(number, float | int | np.ndarray | np.number) for number in numbers):
-                found.setdefault(type(wrapper).__name__, []).append([np.asarray(number).tolist() for number in numbers])
+def _numbers(state: State) -> dict[str, Any]:
+    """The running statistics in a state by wrapper and attribute, without the other numbers of a wrapper."""
+    return {
+        f"{name}.{path}".replace("..", "."): np.asarray(value).tolist()
+        for name, values in state.items()
+        for path, value in values.items()
+        if "." in path
+    }
+
+
+def _attributes(env: Environment) -> dict[str, bytes]:
+    """What each wrapper and the environment hold, as far as it can be stored."""
+    found = {}
+    for level in levels_of(env):
+        for name, value in contents_of(level).items():
+            if value is not getattr(level, "env", None):
+                with suppress(Exception):  # such as a picture's, or a simulator's own
+                    found[f"{type(level).__name__}.{name}"] = pickle.dumps(value)
     return found

@@ -108,6 +108,24 @@ def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environm
     return gymnasium.make(identifier, **{**kwargs, **options})
 
 
+def levels_of(env: Environment) -> Iterator[Environment]:
+    """The wrappers of an environment of Gymnasium or classic gym, outermost first, and the environment within."""
+    while is_wrapper(env):
+        yield env
+        env = env.env
+    yield env
+
+
+def is_wrapper(level: Environment) -> bool:
+    """Whether it wraps another environment, as Gymnasium's wrappers do."""
+    return any(base.__name__ == "Wrapper" for base in type(level).__mro__)
+
+
+def contents_of(value: Any) -> dict[str, Any]:
+    """The attributes of an object itself; empty for one without a dictionary of its own."""
+    return dict(getattr(value, "__dict__", {}))
+
+
 def flat_observation(observation: Any) -> NDArray[np.float32]:
     """Flattens an observation into a new array, because an environment may reuse its own."""
     return np.array(observation, np.float32).ravel()

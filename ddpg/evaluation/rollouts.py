@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.environments.interface import Environment, Step, flat_observation, hold_action, require_end
+from ddpg.environments.running_statistics import frozen
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 
@@ -44,6 +45,8 @@ def run_episodes(
 ) -> list[EpisodeHistory]:
     """Runs one episode per seed, as many at once as there are environments, with one policy call for all.
 
+    Running statistics of wrappers stay as they are, and rewards are not normalised by them; see `frozen`.
+
     Args:
         policy: From observations to actions.
         envs: Independent environments, at least one.
@@ -67,37 +70,38 @@ def run_episodes(
         index, seed = waiting.pop()
         return _Episode(index, env, [flat_observation(env.reset(seed=seed)[0])])
 
-    running = [start(env) for env in envs[: len(seeds)]]
-    while running:
-        observations = np.stack([running_episode.observations[-1] for running_episode in running])
-        require_observation(where, observations)
-        actions = policy(observations)
-        require_network(where, "action", actions)
-        still_running = []
-        for current, action in zip(running, actions, strict=True):
-            step = hold_action(current.env, action, action_repeat)
-            require_reward(where, step.reward)
-            current.record(action, step)
-            if not (step.terminated or step.truncated):
-                require_end(where, current.env, current.environment_steps)
-                still_running.append(current)
-                continue
-            require_observation(where, step.observation)
-            finished[current.index] = EpisodeHistory(
-                episode=episode,
-                epsilon=0.0,
-                first_step=first_step,
-                observations=np.stack(current.observations),
-                actions=np.stack(current.actions),
-                rewards=np.array(current.rewards),
-                environment_steps=current.environment_steps,
-                terminated=step.terminated,
-                truncated=step.truncated,
-                is_success=step.is_success,
-            )
-            if waiting:
-                still_running.append(start(current.env))
-        running = still_running
+    with frozen(envs):
+        running = [start(env) for env in envs[: len(seeds)]]
+        while running:
+            observations = np.stack([running_episode.observations[-1] for running_episode in running])
+            require_observation(where, observations)
+            actions = policy(observations)
+            require_network(where, "action", actions)
+            still_running = []
+            for current, action in zip(running, actions, strict=True):
+                step = hold_action(current.env, action, action_repeat)
+                require_reward(where, step.reward)
+                current.record(action, step)
+                if not (step.terminated or step.truncated):
+                    require_end(where, current.env, current.environment_steps)
+                    still_running.append(current)
+                    continue
+                require_observation(where, step.observation)
+                finished[current.index] = EpisodeHistory(
+                    episode=episode,
+                    epsilon=0.0,
+                    first_step=first_step,
+                    observations=np.stack(current.observations),
+                    actions=np.stack(current.actions),
+                    rewards=np.array(current.rewards),
+                    environment_steps=current.environment_steps,
+                    terminated=step.terminated,
+                    truncated=step.truncated,
+                    is_success=step.is_success,
+                )
+                if waiting:
+                    still_running.append(start(current.env))
+            running = still_running
     return [finished[i] for i in range(len(seeds))]
 
 

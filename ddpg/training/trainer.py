@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
-from ddpg.environments import interface
+from ddpg.environments import interface, running_statistics
 from ddpg.environments.contract import EnvironmentWarning, check
-from ddpg.environments.copies import copies, random_state, set_random_state
+from ddpg.environments.copies import close_copies, copies, random_state, set_random_state
 from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
 from ddpg.evaluation.rollouts import mean_score, run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
@@ -40,6 +40,8 @@ class BestPolicy(NamedTuple):
     """Mean return of the validation episodes, or the test return without them."""
     learner: dict[str, NDArray[Any]]
     """What `Learner.state_dict` returned."""
+    statistics: running_statistics.State
+    """What `running_statistics.state_dict` returned: those through which the policy saw."""
 
 
 @dataclass
@@ -99,11 +101,15 @@ class Trainer:
             UnsuitableEnvironmentError: A trial shows that the environment breaks Gymnasium's interface.
             EndlessEpisodeError: An episode does not end.
         """
+        self.close()
         self.progress = TrainingProgress(config, config.eps, config.n_episodes)
         yield from self.resume(on_step)
 
     def resume(self, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
-        """Runs the episodes that are left of the newest training; as `train`."""
+        """Runs the episodes that are left of the newest training; as `train`.
+
+        A training that comes to its end closes the copies of the environment; see `close`.
+        """
         if self.progress is None:
             return
         self._try_environment()
@@ -119,6 +125,12 @@ class Trainer:
         last_step = self.history.snapshots[-1].step if self.history.snapshots else 0
         if grid is not None and self.history.n_steps > last_step:
             self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes))
+        self.close()
+
+    def close(self) -> None:
+        """Closes the copies of the environment in which policies are validated; they are made again when needed."""
+        close_copies(self.env, self._validation_envs)
+        self._validation_envs, self._n_copied = [], 0
 
     @property
     def has_enough_successes(self) -> bool:
@@ -138,7 +150,11 @@ class Trainer:
     def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
         """Runs episodes without noise or learning from start states that are the same at every call."""
         if self._n_copied != n_episodes:
+            self.close()
             self._validation_envs, self._n_copied = copies(self.env, n_episodes), n_episodes
+        statistics = running_statistics.state_dict(self.env)
+        for env in self._validation_envs:
+            running_statistics.load_state_dict(env, statistics)
         seeds = [episode_seed(self.agent.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
         return run_episodes(
             self.agent.policy,
@@ -152,7 +168,12 @@ class Trainer:
         """Keeps the present policy if its score is higher than the best so far (NaN never is); says whether it is."""
         is_best = score > (-math.inf if self.best is None else self.best.score)
         if is_best:
-            self.best = BestPolicy(len(self.history.training_episodes), score, self.agent.learner.state_dict())
+            self.best = BestPolicy(
+                len(self.history.training_episodes),
+                score,
+                self.agent.learner.state_dict(),
+                running_statistics.state_dict(self.env),
+            )
         return is_best
 
     def _try_environment(self) -> None:
@@ -327,6 +348,7 @@ class Trainer:
             "progress": progress and {"epsilon": progress.epsilon, "episodes_left": progress.episodes_left},
             "best": self.best and self.best._asdict(),
             "n_successes": self.n_successes,
+            "running_statistics": running_statistics.state_dict(self.env),
             # For environments that ignore the seed of a reset.
             "environment": random_state(self.env),
             "n_copied": self._n_copied,
@@ -347,6 +369,7 @@ class Trainer:
         self.progress = None if config is None else TrainingProgress(config, **state["progress"])
         self.best = None if state["best"] is None else BestPolicy(**state["best"])
         self.n_successes = state["n_successes"]
+        running_statistics.load_state_dict(self.env, state["running_statistics"])
         of_copies = state["validation_environments"]
         if of_copies:
             self._validation_envs, self._n_copied = copies(self.env, state["n_copied"]), state["n_copied"]

@@ -86,19 +86,13 @@ def test_a_training_warns_once_of_an_environment_that_cannot_repeat():
     agent.train_n_episodes(1, n_validation_episodes=0)
 
 
-@pytest.mark.parametrize("wrapper", [gymnasium.wrappers.NormalizeObservation, gymnasium.wrappers.NormalizeReward])
-def test_running_statistics_are_named_by_their_wrapper(wrapper):
-    (problem,) = check(wrapper(gymnasium.make("MountainCarContinuous-v0")))
-    assert wrapper.__name__ in problem
-
-
 def test_what_outlives_an_episode_is_found():
     class Remembering(Counter):
         def _observation(self):
             return np.full(self.size, len(self.seeds), np.float32)
 
     (problem,) = check(Remembering())
-    assert "nothing may outlive an episode" in problem
+    assert problem.endswith("nothing may outlive an episode, as do Remembering.actions, Remembering.seeds")
 
 
 @pytest.mark.parametrize("name", ["MountainCarContinuous-v0", "Pendulum-v1"])
@@ -178,10 +172,8 @@ def test_randomness_that_reset_seeds_globally_is_still_shared():
     assert problem.endswith("numpy.random, which environments side by side share")
 
 
-def test_statistics_that_are_frozen_or_something_else_are_accepted():
-    env = gymnasium.wrappers.NormalizeObservation(gymnasium.make("MountainCarContinuous-v0"))
-    env.reset(seed=1)
-    env.update_running_mean = False
+def test_what_only_looks_like_statistics_is_accepted():
+    env = Counter()
     env.table = pd.Series([1.0, 2.0])
     assert check(env) == []
 
