@@ -218,7 +218,8 @@ class DDPG(OffPolicyAgent):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        learner, statistics = copy.copy(self.learner), running_statistics.state_dict(self.env)
+        learner = copy.copy(self.learner)
+        statistics: running_statistics.State = running_statistics.state_dict(self.env)
         if best and self.best is not None:
             learner.load_state_dict(self.best.learner)
             statistics = self.best.statistics

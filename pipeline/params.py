@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
+from ddpg.environments import pictures
 from ddpg.environments.contract import check
 from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare
 from ddpg.training.snapshots import StateGrid
@@ -121,6 +122,11 @@ def load(path: Path = PARAMS_FILE) -> Params:
     if problems:
         raise ParamsError("\n".join(f"{path.name}: {problem}" for problem in problems))
     return params
+
+
+def picture_problem(params: Params) -> str | None:
+    """Why the animate stage cannot film the environment; `None` if it can."""
+    return pictures.problem(params.environment.id, params.environment.kwargs)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -239,8 +245,6 @@ def _environment_problems(params: Params) -> Iterator[str]:
             yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
             return
         yield from problems
-        if "rgb_array" not in env.metadata.get("render_modes", ()):
-            yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"
         try:
             spaces = env.observation_space, env.action_space
             observations, actions = (BoxScaler(space.low, space.high) for space in spaces)

@@ -12,9 +12,10 @@ import numpy as np
 from ddpg.environments.copies import trial_copy
 from ddpg.environments.interface import (
     Environment,
-    UnsuitableEnvironmentError,
     as_action,
+    broken,
     contents_of,
+    described,
     levels_of,
 )
 from ddpg.environments.running_statistics import State, frozen, load_state_dict, state_dict
@@ -76,32 +77,12 @@ def check(env: Environment) -> list[str]:
     return problems
 
 
-def check_frames(env: Environment) -> None:
-    """Draws two frames.
-
-    Args:
-        env: Made with the render mode `rgb_array`.
-
-    Raises:
-        UnsuitableEnvironmentError: They are not pictures of one size.
-    """
-    env.reset(seed=0)
-    first = env.render()
-    env.step(as_action(env.action_space, env.action_space.low.ravel()))
-    second = env.render()
-    for frame in (first, second):
-        if not (isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3):
-            raise _broken("render", "an array of type uint8 and shape (height, width, 3)", _described(frame))
-    if first.shape != second.shape:
-        raise _broken("render", f"frames of one size, {first.shape}", f"{second.shape}")
-
-
 def _episode(env: Environment, seed: int) -> list[bytes]:
     """The start of an episode, checked step by step."""
     try:
         returned = env.reset(seed=seed)
     except TypeError as error:
-        raise _broken("reset", "the keyword seed", str(error)) from error
+        raise broken("reset", "the keyword seed", str(error)) from error
     shown = [_checked_reset(returned, env)]
     space, rng = env.action_space, np.random.default_rng(seed)
     for _ in range(_STEPS):
@@ -115,19 +96,19 @@ def _episode(env: Environment, seed: int) -> list[bytes]:
 
 def _checked_reset(returned: Any, env: Environment) -> bytes:
     if not (isinstance(returned, tuple) and len(returned) == 2):
-        raise _broken("reset", "(observation, info)", _described(returned))
+        raise broken("reset", "(observation, info)", described(returned))
     return _checked_observation("reset", returned[0], env)
 
 
 def _checked_step(returned: Any, env: Environment) -> tuple[bytes, bytes, bool]:
     if not (isinstance(returned, tuple) and len(returned) == 5):
-        raise _broken("step", "(observation, reward, terminated, truncated, info)", _described(returned))
+        raise broken("step", "(observation, reward, terminated, truncated, info)", described(returned))
     observation, reward, terminated, truncated, _ = returned
     if not (_is_number(reward) and np.isfinite(reward)):
-        raise _broken("step", "a finite number as reward", _described(reward))
+        raise broken("step", "a finite number as reward", described(reward))
     for name, value in (("terminated", terminated), ("truncated", truncated)):
         if not (_is_number(value) and value in (0, 1)):
-            raise _broken("step", f"a bool as {name}", _described(value))
+            raise broken("step", f"a bool as {name}", described(value))
     return _checked_observation("step", observation, env), np.float64(reward).tobytes(), bool(terminated or truncated)
 
 
@@ -141,24 +122,12 @@ def _checked_observation(method: str, observation: Any, env: Environment) -> byt
     try:
         values = np.asarray(observation, np.float32)
     except (TypeError, ValueError):
-        raise _broken(method, f"an observation of numbers, of shape {shape}", _described(observation)) from None
+        raise broken(method, f"an observation of numbers, of shape {shape}", described(observation)) from None
     if values.size != np.prod(shape):
-        raise _broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
+        raise broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
     if not np.isfinite(values).all():
-        raise _broken(method, "a finite observation", str(observation))
+        raise broken(method, "a finite observation", str(observation))
     return values.tobytes()
-
-
-def _broken(method: str, expected: str, received: str) -> UnsuitableEnvironmentError:
-    return UnsuitableEnvironmentError(f"environment: {method}: expected {expected}, received {received}")
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"{len(value)} values"
-    return (
-        f"an array of type {value.dtype} and shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
-    )
 
 
 @contextmanager

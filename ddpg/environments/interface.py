@@ -108,6 +108,20 @@ def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environm
     return gymnasium.make(identifier, **{**kwargs, **options})
 
 
+def broken(method: str, expected: str, received: str) -> UnsuitableEnvironmentError:
+    """The error that a method of an environment returned something else than expected."""
+    return UnsuitableEnvironmentError(f"environment: {method}: expected {expected}, received {received}")
+
+
+def described(value: Any) -> str:
+    """What an environment returned, for a message."""
+    if isinstance(value, tuple):
+        return f"{len(value)} values"
+    return (
+        f"an array of type {value.dtype} and shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
+    )
+
+
 def levels_of(env: Environment) -> Iterator[Environment]:
     """The wrappers of an environment of Gymnasium or classic gym, outermost first, and the environment within."""
     while is_wrapper(env):

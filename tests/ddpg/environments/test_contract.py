@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ddpg import DDPG
-from ddpg.environments.contract import EnvironmentWarning, check, check_frames
+from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.interface import UnsuitableEnvironmentError, prepare
 from tests.probes import Counter
 
@@ -104,36 +104,6 @@ def test_the_environment_itself_is_left_alone():
     env = Counter()
     assert check(env) == []
     assert (env.seeds, env.actions) == ([], [])
-
-
-class Filmed(Counter):
-    def __init__(self, *frames):
-        super().__init__()
-        self.frames = iter(frames)
-
-    def render(self):
-        return next(self.frames)
-
-
-FRAME = np.zeros((4, 6, 3), np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("frames", "message"),
-    [
-        ([None, None], "render: expected an array of type uint8 .*, received None"),
-        ([FRAME / 2, FRAME / 2], "received an array of type float64"),
-        ([FRAME[..., 0], FRAME], r"received an array of type uint8 and shape \(4, 6\)"),
-        ([FRAME, FRAME[:2]], r"frames of one size, \(4, 6, 3\), received \(2, 6, 3\)"),
-    ],
-)
-def test_what_cannot_be_filmed_is_named(frames, message):
-    with pytest.raises(UnsuitableEnvironmentError, match=message):
-        check_frames(Filmed(*frames))
-
-
-def test_frames_of_one_size_can_be_filmed():
-    check_frames(Filmed(FRAME, FRAME))
 
 
 @pytest.mark.parametrize(
