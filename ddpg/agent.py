@@ -11,7 +11,6 @@ import numpy as np
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_description
-from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface, running_statistics
 from ddpg.environments.interface import Environment
@@ -56,8 +55,8 @@ class DDPG(OffPolicyAgent):
         config = config if config is not None else AgentConfig(**hyperparameters)
         self.env = interface.prepare(env)
         super().__init__(
-            BoxScaler(env.observation_space.low, env.observation_space.high),
-            BoxScaler(env.action_space.low, env.action_space.high),
+            interface.scaler_of(env.observation_space),
+            interface.scaler_of(env.action_space),
             config,
             new_seed() if seed is None else seed,
         )

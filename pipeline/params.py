@@ -9,11 +9,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml.error import YAMLError
 
-from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
 from ddpg.environments import pictures
-from ddpg.environments.contract import check
-from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare
+from ddpg.environments.contract import check_made
+from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, scaler_of
 from ddpg.training.snapshots import StateGrid
 from pipeline.errors import ParamsError
 from pipeline.provenance.documents import load_yaml
@@ -237,7 +236,9 @@ def _environment_problems(params: Params) -> Iterator[str]:
         return
     with env:
         try:
-            problems = check(prepare(env))
+            prepare(env)
+            with make(params.environment.id, params.environment.kwargs) as other:
+                problems = check_made(env, other)
         except UnsuitableEnvironmentError as error:
             yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
             return
@@ -246,8 +247,7 @@ def _environment_problems(params: Params) -> Iterator[str]:
             return
         yield from problems
         try:
-            spaces = env.observation_space, env.action_space
-            observations, actions = (BoxScaler(space.low, space.high) for space in spaces)
+            observations, actions = scaler_of(env.observation_space), scaler_of(env.action_space)
             StateGrid(params.train.grid, observations, actions.low.size)
         except ValueError as error:
             yield f"train.grid.{error}"

@@ -3,9 +3,9 @@
 import pickle
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from ddpg.environments.interface import (
     broken,
     contents_of,
     described,
+    is_truth_value,
     levels_of,
 )
-from ddpg.environments.running_statistics import State, frozen, load_state_dict, state_dict
+from ddpg.environments.running_statistics import frozen, load_state_dict, state_dict
 
 _STEPS = 10
 _NAMED = 5
@@ -26,6 +27,17 @@ _NAMED = 5
 
 class EnvironmentWarning(UserWarning):
     """Results in this environment cannot repeat; the message says why and what to do."""
+
+
+class _Trial(NamedTuple):
+    """Two episodes from one start with the same actions, and what is wrong with them."""
+
+    first: list[bytes]
+    again: list[bytes]
+    outlived: list[str]
+    """Attributes that changed between the ends of the episodes."""
+    thawed: list[str]
+    """Running statistics that changed though they were frozen."""
 
 
 def check(env: Environment) -> list[str]:
@@ -41,38 +53,63 @@ def check(env: Environment) -> list[str]:
         UnsuitableEnvironmentError: It breaks Gymnasium's interface; the message names the method, what was expected and
             what was received.
     """
-    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws, trial_copy(env) as trial:
-        if trial is None:
+    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws, trial_copy(env) as copied:
+        if copied is None:
             return []
-        before = _numbers(state_dict(trial))
-        with frozen([trial]):
-            first, outlived = _episode(trial, seed=0), _attributes(trial)
-            changed = [name for name, number in _numbers(state_dict(trial)).items() if number != before[name]]
-        if before:
-            state = state_dict(trial)
-            _episode(trial, seed=1)
-            load_state_dict(trial, state)
-        with frozen([trial]):
-            again, attributes = _episode(trial, seed=0), _attributes(trial)
+        trial = _try(copied)
+    return _problems(trial, draws)
+
+
+def check_made(env: Environment, other: Environment) -> list[str]:
+    """As `check`, but tries the environment itself, and compares it with another that was made in the same way."""
+    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
+        trial = _try(env)
+        with frozen([other]):
+            is_alike = _episode(other, seed=0) == trial.first
+    problems = _problems(trial, draws)
+    if not (is_alike or problems):
+        problems.append(
+            "environment: expected two that are made with the same arguments to start and step alike, received others: "
+            "every stage makes its own, so nothing may be drawn at random or counted when one is made"
+        )
+    return problems
+
+
+def _try(env: Environment) -> _Trial:
+    before = _statistics(env)
+    with frozen([env]):
+        first, attributes = _episode(env, seed=0), _attributes(env)
+        thawed = [name for name, number in _statistics(env).items() if number != before[name]]
+    if before:
+        state = state_dict(env)
+        _episode(env, seed=1)
+        load_state_dict(env, state)
+    with frozen([env]):
+        again, later = _episode(env, seed=0), _attributes(env)
+    return _Trial(first, again, [name for name in later if later[name] != attributes.get(name)], thawed)
+
+
+def _problems(trial: _Trial, draws: list[str]) -> list[str]:
     problems = []
+    repeats = trial.first == trial.again
     if draws:
-        effect = "which environments side by side share" if first == again else "which reset(seed=...) does not seed"
+        effect = "which environments side by side share" if repeats else "which reset(seed=...) does not seed"
         problems.append(
             "environment: expected randomness from self.np_random alone, "
             f"but it draws from {' and '.join(draws)}, {effect}"
         )
-    if changed:
+    if trial.thawed:
         problems.append(
             "environment: expected running statistics that tests and validation can leave as they are, by an attribute "
             "update_running_mean or a method update of the object that holds mean, var and count, received "
-            f"{', '.join(changed)}"
+            f"{', '.join(trial.thawed)}"
         )
-    if first != again and not problems:
-        found = [name for name, value in attributes.items() if value != outlived.get(name)]
+    if not (repeats or problems):
+        found = ", ".join(trial.outlived[:_NAMED])
         problems.append(
             "environment: expected the same episode after each reset(seed=0) with the same actions, received another: "
             "reset has to call super().reset(seed=seed), all randomness to come from self.np_random, and nothing may "
-            f"outlive an episode{', as do ' * bool(found)}{', '.join(found[:_NAMED])}"
+            f"outlive an episode{f', as do {found}' if found else ''}"
         )
     return problems
 
@@ -103,12 +140,15 @@ def _checked_reset(returned: Any, env: Environment) -> bytes:
 def _checked_step(returned: Any, env: Environment) -> tuple[bytes, bytes, bool]:
     if not (isinstance(returned, tuple) and len(returned) == 5):
         raise broken("step", "(observation, reward, terminated, truncated, info)", described(returned))
-    observation, reward, terminated, truncated, _ = returned
+    observation, reward, terminated, truncated, info = returned
     if not (_is_number(reward) and np.isfinite(reward)):
         raise broken("step", "a finite number as reward", described(reward))
     for name, value in (("terminated", terminated), ("truncated", truncated)):
         if not (_is_number(value) and value in (0, 1)):
             raise broken("step", f"a bool as {name}", described(value))
+    success = info.get("is_success") if isinstance(info, Mapping) else None
+    if not (success is None or is_truth_value(success)):
+        raise broken("step", 'a bool as info["is_success"]', described(success))
     return _checked_observation("step", observation, env), np.float64(reward).tobytes(), bool(terminated or truncated)
 
 
@@ -119,11 +159,16 @@ def _is_number(value: Any) -> bool:
 
 def _checked_observation(method: str, observation: Any, env: Environment) -> bytes:
     shape = env.observation_space.shape
+    expected = f"an observation of numbers, of shape {shape}"
     try:
+        is_number = np.asarray(observation).dtype.kind in "biufO" and not np.ma.is_masked(observation)
         values = np.asarray(observation, np.float32)
     except (TypeError, ValueError):
-        raise broken(method, f"an observation of numbers, of shape {shape}", described(observation)) from None
-    if values.size != np.prod(shape):
+        raise broken(method, expected, described(observation)) from None
+    if not is_number:
+        raise broken(method, expected, described(observation))
+    # What is flat is read as meant, and so is a dimension of size 1; what is transposed is not.
+    if np.squeeze(values).shape not in (np.squeeze(np.empty(shape)).shape, (np.prod(shape),)):
         raise broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
     if not np.isfinite(values).all():
         raise broken(method, "a finite observation", str(observation))
@@ -150,11 +195,11 @@ def _listed(state: Any) -> list[Any]:
     return [np.asarray(part).tolist() for part in state]
 
 
-def _numbers(state: State) -> dict[str, Any]:
-    """The running statistics in a state by wrapper and attribute, without the other numbers of a wrapper."""
+def _statistics(env: Environment) -> dict[str, Any]:
+    """Running statistics by wrapper and attribute, without the other numbers of a wrapper."""
     return {
         f"{name}.{path}".replace("..", "."): np.asarray(value).tolist()
-        for name, values in state.items()
+        for name, values in state_dict(env).items()
         for path, value in values.items()
         if "." in path
     }

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.environments.interface import Environment, Step, flat_observation, hold_action, require_end
+from ddpg.environments import interface
+from ddpg.environments.interface import Environment, Step, hold_action, require_end, require_size
 from ddpg.environments.running_statistics import frozen
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
@@ -28,6 +29,7 @@ class _Episode:
     environment_steps: int = 0
 
     def record(self, action: NDArray[np.float32], step: Step) -> None:
+        require_size(step.observation, self.observations[-1])
         self.observations.append(step.observation)
         self.actions.append(action)
         self.rewards.append(step.reward)
@@ -68,7 +70,7 @@ def run_episodes(
 
     def start(env: Environment) -> _Episode:
         index, seed = waiting.pop()
-        return _Episode(index, env, [flat_observation(env.reset(seed=seed)[0])])
+        return _Episode(index, env, [interface.start(env, seed)])
 
     with frozen(envs):
         running = [start(env) for env in envs[: len(seeds)]]

@@ -15,7 +15,7 @@ from ddpg.config import TrainingConfig
 from ddpg.environments import interface, running_statistics
 from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.copies import close_copies, copies, random_state, set_random_state
-from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
+from ddpg.environments.interface import Environment, hold_action, require_end, require_size
 from ddpg.evaluation.rollouts import mean_score, run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import (
@@ -232,7 +232,7 @@ class Trainer:
         agent, env = self.agent, self.env
         number, first_step = len(self.history.training_episodes) + 1, self.history.n_steps
         where = f"training episode {number}"
-        observation = flat_observation(env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
+        observation = interface.start(env, episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))
         require_observation(where, observation)
         agent.noise.reset()
         observations, actions, rewards, losses = [observation], [], [], []
@@ -245,6 +245,7 @@ class Trainer:
             action = agent.actions.unscale(scaled_action)
             step = hold_action(env, action, config.action_repeat)
             require_reward(where, step.reward)
+            require_size(step.observation, observation)
             require_observation(where, step.observation)
             ended = step.terminated or step.truncated
             if not ended:

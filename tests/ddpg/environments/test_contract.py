@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ddpg import DDPG
-from ddpg.environments.contract import EnvironmentWarning, check
+from ddpg.environments.contract import EnvironmentWarning, check, check_made
 from ddpg.environments.interface import UnsuitableEnvironmentError, prepare
 from tests.probes import Counter
 
@@ -45,6 +45,17 @@ def broken(reset=None, step=None):
         ({"step": lambda obs, reward, *rest: (obs, None, *rest)}, "a finite number as reward, received None"),
         ({"step": lambda obs, reward, *rest: (obs, np.inf, *rest)}, "a finite number as reward, received inf"),
         ({"step": lambda obs, reward, end, cut, info: (obs, reward, 2, cut, info)}, "a bool as terminated, received 2"),
+        ({"step": lambda obs, reward, end, cut, info: (obs, reward, end, None, info)}, "truncated, received None"),
+        (
+            {"step": lambda obs, reward, end, cut, info: (obs, reward, np.array([end]), cut, info)},
+            "a bool as terminated, received an array",
+        ),
+        ({"step": lambda obs, reward, *rest: (obs, {"speed": reward}, *rest)}, "as reward, received {'speed': 1.0}"),
+        ({"step": lambda *rest: (*rest[:4], {"is_success": "yes"})}, r"info\[\"is_success\"\], received 'yes'"),
+        ({"step": lambda *rest: (*rest[:4], {"is_success": np.array([True, False])})}, r"info\[\"is_success\"\]"),
+        ({"step": lambda obs, *rest: (obs.astype(str), *rest)}, "an observation of numbers, .*, received an array"),
+        ({"step": lambda obs, *rest: (obs + 1j, *rest)}, "an observation of numbers, .* type complex"),
+        ({"step": lambda obs, *rest: (np.ma.masked_array(obs, [0, 1]), *rest)}, "an observation of numbers"),
     ],
 )
 def test_what_breaks_the_interface_is_named_before_any_work(change, message):
@@ -113,11 +124,53 @@ def test_the_environment_itself_is_left_alone():
         {"step": lambda obs, reward, *rest: (obs, bool(reward), *rest)},
         {"step": lambda obs, reward, end, cut, info: (obs, reward, 0, np.array(cut), info)},
         {"step": lambda obs, *rest: (obs[None], *rest)},
+        {"step": lambda obs, *rest: ([np.array(value) for value in obs], *rest)},
+        {"step": lambda obs, *rest: (obs.astype(np.float16), *rest)},
+        {"step": lambda *rest: (*rest[:4], {"is_success": np.array([True])})},
+        {"step": lambda *rest: (*rest[:4], {"is_success": None})},
+        {"step": lambda *rest: (*rest[:4], None)},
         {"reset": lambda obs, info: (obs.tolist(), info)},
     ],
 )
 def test_what_can_be_read_as_meant_is_accepted(change):
     assert check(broken(**change)) == []
+
+
+def test_a_transposed_observation_is_named_and_a_flat_one_accepted():
+    def observing(observation):
+        env = broken(lambda obs, info: (observation, info), lambda obs, *rest: (observation, *rest))
+        env.observation_space = gymnasium.spaces.Box(0, 100, (2, 3))
+        return env
+
+    assert check(observing(np.zeros(6))) == []
+    with pytest.raises(UnsuitableEnvironmentError, match=r"of shape \(2, 3\), as its space says, received .* \(3, 2\)"):
+        check(observing(np.zeros((3, 2))))
+
+
+@pytest.mark.parametrize(
+    "drawn", [random.random, np.random.rand, lambda: np.random.default_rng().random()], ids=["python", "numpy", "own"]
+)
+def test_environments_that_are_made_differently_each_time_are_named(drawn):
+    class Drawn(Counter):
+        def __init__(self):
+            super().__init__()
+            self.start = drawn()
+
+        def _observation(self):
+            return np.full(self.size, self.start + self.count, np.float32)
+
+    (problem,) = check_made(Drawn(), Drawn())
+    assert "expected two that are made with the same arguments to start and step alike" in problem
+    assert check_made(Counter(), Counter()) == []
+
+
+def test_what_is_made_anew_is_tried_itself_so_that_it_need_not_be_copied():
+    first, second = Counter(size=3), Counter(size=3)
+    for env in (first, second):
+        env.handle = (i for i in ())
+        env.observation_space = gymnasium.spaces.Box(0, 100, (2,))
+    with pytest.raises(UnsuitableEnvironmentError, match=r"received one of shape \(3,\)"):
+        check_made(first, second)
 
 
 def test_a_reset_without_seed_is_named():
