@@ -17,6 +17,7 @@ from ddpg.environments.interface import (
     contents_of,
     described,
     is_truth_value,
+    is_wrapper,
     levels_of,
 )
 from ddpg.environments.running_statistics import frozen, load_state_dict, state_dict
@@ -35,9 +36,11 @@ class _Trial(NamedTuple):
     first: list[bytes]
     again: list[bytes]
     outlived: list[str]
-    """Attributes that changed between the ends of the episodes."""
+    """Attributes with other values after the reset of the second episode than after that of the first."""
     thawed: list[str]
     """Running statistics that changed though they were frozen."""
+    scaling: list[str]
+    """Wrappers whose frozen statistics change the rewards."""
 
 
 def check(env: Environment) -> list[str]:
@@ -65,7 +68,7 @@ def check_made(env: Environment, other: Environment) -> list[str]:
     with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
         trial = _try(env)
         with frozen([other]):
-            is_alike = _episode(other, seed=0) == trial.first
+            is_alike = _episode(other, seed=0)[0] == trial.first
     problems = _problems(trial, draws)
     if not (is_alike or problems):
         problems.append(
@@ -78,15 +81,31 @@ def check_made(env: Environment, other: Environment) -> list[str]:
 def _try(env: Environment) -> _Trial:
     before = _statistics(env)
     with frozen([env]):
-        first, attributes = _episode(env, seed=0), _attributes(env)
-        thawed = [name for name, number in _statistics(env).items() if number != before[name]]
+        first, attributes = _episode(env, seed=0)
+        thawed = [name for name, number in _statistics(env).items() if number != before.get(name)]
+    scaling = []
     if before:
         state = state_dict(env)
         _episode(env, seed=1)
+        for name in state:
+            load_state_dict(env, {**state, name: {path: _changed(path, value) for path, value in state[name].items()}})
+            with frozen([env]):
+                if _rewards(_episode(env, seed=0)[0]) != _rewards(first):
+                    scaling.append(name)
         load_state_dict(env, state)
     with frozen([env]):
-        again, later = _episode(env, seed=0), _attributes(env)
-    return _Trial(first, again, [name for name in later if later[name] != attributes.get(name)], thawed)
+        again, later = _episode(env, seed=0)
+    outlived = [name for name in later if later[name] != attributes.get(name)]
+    return _Trial(first, again, outlived, thawed, scaling)
+
+
+def _rewards(shown: list[bytes]) -> list[bytes]:
+    return shown[2::2]
+
+
+def _changed(path: str, value: Any) -> Any:
+    """Another mean or variance."""
+    return value if path.endswith(".count") or "." not in path else 4 * value + 1
 
 
 def _problems(trial: _Trial, draws: list[str]) -> list[str]:
@@ -104,6 +123,13 @@ def _problems(trial: _Trial, draws: list[str]) -> list[str]:
             "update_running_mean or a method update of the object that holds mean, var and count, received "
             f"{', '.join(trial.thawed)}"
         )
+    if trial.scaling and repeats and not problems:
+        problems.append(
+            "environment: expected rewards of one unit, in which policies can be compared, received some that running "
+            f"statistics of {', '.join(trial.scaling)} normalise also when they are frozen: only a class named "
+            "NormalizeReward, or derived from it, is passed by in tests, validation and evaluation; "
+            "reward_normalization normalises for the agent alone"
+        )
     if not (repeats or problems):
         found = ", ".join(trial.outlived[:_NAMED])
         problems.append(
@@ -114,13 +140,13 @@ def _problems(trial: _Trial, draws: list[str]) -> list[str]:
     return problems
 
 
-def _episode(env: Environment, seed: int) -> list[bytes]:
-    """The start of an episode, checked step by step."""
+def _episode(env: Environment, seed: int) -> tuple[list[bytes], dict[str, bytes]]:
+    """The start of an episode, checked step by step: what was shown, and `_attributes` after the reset."""
     try:
         returned = env.reset(seed=seed)
     except TypeError as error:
         raise broken("reset", "the keyword seed", str(error)) from error
-    shown = [_checked_reset(returned, env)]
+    shown, attributes = [_checked_reset(returned, env)], _attributes(env)
     space, rng = env.action_space, np.random.default_rng(seed)
     for _ in range(_STEPS):
         action = space.low + rng.random(space.shape) * (space.high - space.low)
@@ -128,7 +154,7 @@ def _episode(env: Environment, seed: int) -> list[bytes]:
         shown += [observation, reward]
         if ended:
             break
-    return shown
+    return shown, attributes
 
 
 def _checked_reset(returned: Any, env: Environment) -> bytes:
@@ -206,11 +232,12 @@ def _statistics(env: Environment) -> dict[str, Any]:
 
 
 def _attributes(env: Environment) -> dict[str, bytes]:
-    """What each wrapper and the environment hold, as far as it can be stored."""
+    """What the environment, its wrappers but for Gymnasium's, and their classes hold, as far as it can be stored."""
     found = {}
     for level in levels_of(env):
-        for name, value in contents_of(level).items():
-            if value is not getattr(level, "env", None):
-                with suppress(Exception):  # such as a picture's, or a simulator's own
-                    found[f"{type(level).__name__}.{name}"] = pickle.dumps(value)
+        if not type(level).__module__.startswith("gymnasium.wrappers"):
+            for name, value in {**vars(type(level)), **contents_of(level)}.items():
+                if not (is_wrapper(level) and name == "env"):
+                    with suppress(Exception):  # such as a picture's, or a simulator's own
+                        found[f"{type(level).__name__}.{name}"] = pickle.dumps(value)
     return found

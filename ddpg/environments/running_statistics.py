@@ -55,7 +55,8 @@ def frozen(envs: Iterable[Environment]) -> Iterator[None]:
             if state:
                 # Numbers beside the statistics too, such as a discounted sum of rewards, belong to the training.
                 stack.callback(load_state_dict, env, state)
-            for level in _levels(env).values():
+            # Inner wrappers first: a NormalizeReward is passed by to the step of what it wraps.
+            for level in reversed(_levels(env).values()):
                 _freeze(level, stack)
         yield
 

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 from gymnasium.wrappers.utils import RunningMeanStd
 
-from ddpg.environments.contract import check
+from ddpg.environments.contract import check, check_made
 from ddpg.environments.copies import copies
 from ddpg.environments.interface import UnsuitableEnvironmentError, hold_action
 from ddpg.environments.running_statistics import FILE, frozen, load_state_dict, restore, save, state_dict
@@ -224,6 +224,14 @@ def test_the_file_can_be_read(tmp_path):
     assert values["obs_rms.count"] == pytest.approx(2.0001)
 
 
+def test_rewards_normalized_twice_are_in_own_units_too():
+    env = NormalizeReward(NormalizeReward(Counter()))
+    assert check(env) == []
+    steps(env)
+    with frozen([env]):
+        assert steps(env, n=2)[2::2] == [1.0, 1.0]
+
+
 class Unfreezable(gym.ObservationWrapper):
     def __init__(self, env):
         super().__init__(env)
@@ -247,9 +255,34 @@ class Welford(gym.ObservationWrapper):
         return (observation - self.average).astype(np.float32)
 
 
+class OfTheClass(gym.ObservationWrapper):
+    """All instances have the same statistics."""
+
+    running = RunningMeanStd(shape=(2,))
+
+    def observation(self, observation):
+        self.running.update(observation[None])
+        return (observation - self.running.mean).astype(np.float32)
+
+
+class ScalingRewards(gym.Wrapper):
+    """Normalises rewards in a class of another name."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.returns = RunningMeanStd()
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        self.returns.update(np.array([reward]))
+        return observation, reward / np.sqrt(self.returns.var), *rest
+
+
 @pytest.mark.parametrize(
     ("wrapper", "named"),
     [
+        (OfTheClass, r"expected the same episode .* as do OfTheClass\.running"),
+        (ScalingRewards, r"expected rewards of one unit, .* statistics of ScalingRewards normalise"),
         (Unfreezable, r"expected running statistics that tests .* received Unfreezable\.count"),
         (
             Welford,
@@ -260,3 +293,13 @@ class Welford(gym.ObservationWrapper):
 def test_what_cannot_be_frozen_is_named(wrapper, named):
     (problem,) = check(wrapper(Counter()))
     assert re.search(named, problem)
+
+
+def test_statistics_that_are_made_late_cannot_be_restored_in_another_process():
+    class Lazy(gym.ObservationWrapper):
+        def observation(self, observation):
+            self.running = vars(self).get("running", RunningMeanStd(shape=(2,)))
+            return observation
+
+    (problem,) = check_made(Lazy(Counter()), Lazy(Counter()))
+    assert "received Lazy.running.mean" in problem
