@@ -58,16 +58,16 @@ def close_copies(env: Environment, made: Iterable[Environment]) -> None:
 def trial_copy(env: Environment) -> Iterator[Environment | None]:
     """A copy for a trial, which may share a simulation; `None` if there is no way to copy the environment."""
     for way in _ways(env):
-        pair = _independent_pair(env, way)
         try:
-            copied = pair[0] if pair else way(env)
+            copied = way(env)
         except Exception:
             continue
         try:
             yield copied
         finally:
-            # A deep copy that shares a simulation would close that of the environment.
-            close_copies(env, pair or ([copied] if way is _made_from_spec else []))
+            # To close a deep copy that shares a simulation would close that of the environment.
+            pair = _independent_pair(env, way)
+            close_copies(env, [copied, *pair] if pair or way is _made_from_spec else [])
         return
     yield None
 
