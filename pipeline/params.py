@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -228,26 +229,26 @@ def _range(schema: dict[str, Any]) -> str:
 
 
 def _environment_problems(params: Params) -> Iterator[str]:
+    make_env = partial(make, params.environment.id, params.environment.kwargs)
     try:
-        env = make(params.environment.id, params.environment.kwargs)
+        env = make_env()
     except Exception as error:  # an environment's constructor raises anything
         received = f"{params.environment.id!r} ({error})"
         yield f"environment: expected an environment that Gymnasium can make, received {received}"
         return
-    with env:
-        try:
+    try:
+        with env:
             prepare(env)
-            with make(params.environment.id, params.environment.kwargs) as other:
-                problems = check_made(env, other)
-        except UnsuitableEnvironmentError as error:
-            yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
-            return
-        except Exception as error:  # and so do its steps
-            yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
-            return
-        yield from problems
-        try:
             observations, actions = scaler_of(env.observation_space), scaler_of(env.action_space)
-            StateGrid(params.train.grid, observations, actions.low.size)
-        except ValueError as error:
-            yield f"train.grid.{error}"
+        problems = check_made(make_env)
+    except UnsuitableEnvironmentError as error:
+        yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
+        return
+    except Exception as error:  # and so do its steps
+        yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
+        return
+    yield from problems
+    try:
+        StateGrid(params.train.grid, observations, actions.low.size)
+    except ValueError as error:
+        yield f"train.grid.{error}"

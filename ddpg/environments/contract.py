@@ -3,8 +3,8 @@
 import pickle
 import random
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,11 +63,12 @@ def check(env: Environment) -> list[str]:
     return _problems(trial, draws)
 
 
-def check_made(env: Environment, other: Environment) -> list[str]:
-    """As `check`, but tries the environment itself, and compares it with another that was made in the same way."""
-    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
-        trial = _try(env)
-        with frozen([other]):
+def check_made(make: Callable[[], Environment]) -> list[str]:
+    """As `check`, but tries an environment that is made for it, and compares it with another, made after the first."""
+    with warnings.catch_warnings(action="ignore"), _global_randomness():
+        with closing(make()) as env, _global_randomness() as draws:
+            trial = _try(env)
+        with closing(make()) as other, frozen([other]):
             is_alike = _episode(other, seed=0)[0] == trial.first
     problems = _problems(trial, draws)
     if not (is_alike or problems):

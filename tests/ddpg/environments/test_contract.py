@@ -159,18 +159,32 @@ def test_environments_that_are_made_differently_each_time_are_named(drawn):
         def _observation(self):
             return np.full(self.size, self.start + self.count, np.float32)
 
-    (problem,) = check_made(Drawn(), Drawn())
+    (problem,) = check_made(Drawn)
     assert "expected two that are made with the same arguments to start and step alike" in problem
-    assert check_made(Counter(), Counter()) == []
+    assert check_made(Counter) == []
 
 
-def test_what_is_made_anew_is_tried_itself_so_that_it_need_not_be_copied():
-    first, second = Counter(size=3), Counter(size=3)
-    for env in (first, second):
-        env.handle = (i for i in ())
-        env.observation_space = gymnasium.spaces.Box(0, 100, (2,))
+class Single(Counter):
+    """There can be one at a time."""
+
+    n_open = 0
+
+    def __init__(self, size=2):
+        super().__init__(size=size)
+        self.observation_space = gymnasium.spaces.Box(0, 100, (2,))
+        self.handle = (i for i in ())
+        assert Single.n_open == 0
+        Single.n_open += 1
+
+    def close(self):
+        Single.n_open -= 1
+
+
+def test_environments_that_are_made_are_tried_themselves_one_after_the_other_and_closed():
+    assert check_made(Single) == []
     with pytest.raises(UnsuitableEnvironmentError, match=r"received one of shape \(3,\)"):
-        check_made(first, second)
+        check_made(lambda: Single(size=3))
+    assert Single.n_open == 0
 
 
 def test_a_reset_without_seed_is_named():

@@ -301,5 +301,5 @@ def test_statistics_that_are_made_late_cannot_be_restored_in_another_process():
             self.running = vars(self).get("running", RunningMeanStd(shape=(2,)))
             return observation
 
-    (problem,) = check_made(Lazy(Counter()), Lazy(Counter()))
+    (problem,) = check_made(lambda: Lazy(Counter()))
     assert "received Lazy.running.mean" in problem
