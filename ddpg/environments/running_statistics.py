@@ -32,6 +32,8 @@ State = Mapping[str, Mapping[str, Any]]
 
 _FIELDS = ("mean", "var", "count")
 _OF_REWARDS = "NormalizeReward"
+_MOST_HELD = 100
+"""Longer lists hold data."""
 
 
 class _Level(NamedTuple):
@@ -145,10 +147,9 @@ def _levels(env: Environment) -> dict[str, _Level]:
 def _held_by(level: Environment) -> Iterator[tuple[str, Any]]:
     for name, value in contents_of(level).items():
         yield name, value
-        items = (
-            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-        )
-        yield from ((f"{name}[{key!r}]", item) for key, item in items)
+        if isinstance(value, dict | list | tuple) and len(value) <= _MOST_HELD:
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"{name}[{key!r}]", item) for key, item in items)
 
 
 def _are_statistics(value: Any) -> bool:
