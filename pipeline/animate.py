@@ -1,13 +1,15 @@
 """The animate stage: videos and pictures of the median seed's training and policy, into `results/animate/`."""
 
+import sys
 from collections.abc import Sequence
-from functools import partial
+from pathlib import Path
 
 from tqdm import tqdm
 
 from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
-from ddpg.environments.interface import make
+from ddpg.environments import pictures, running_statistics
+from ddpg.environments.interface import Environment, make
 from ddpg.files import DamagedFileError
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
 from ddpg.seeding import Stream, episode_seed, generator
@@ -27,6 +29,7 @@ from pipeline.stages import EVALUATE, TRAIN
 
 MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
 """In order of preference for the learning curves: the first with values is drawn."""
+ROLLOUT = "rollout.mp4"
 
 
 def animate(params: Params) -> None:
@@ -49,8 +52,9 @@ def animate(params: Params) -> None:
         )
     draw_poster(history, results.ANIMATE / "poster.png")
     action_value = ActionValue.load(policy)
+    assert history.grid is not None  # the train stage always takes snapshots
     try:
-        film(params, episodes, action_value)
+        film(params, episodes, action_value, policy, history.grid)
     except ValueError as error:  # recorded in another environment or from other start states
         raise DamagedFileError(f"{trajectories}: {error}") from error
     draw_policy(params, Policy.load(policy), episodes, history.grid)
@@ -64,27 +68,39 @@ def animate(params: Params) -> None:
     tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
 
 
-def film(params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue) -> None:
-    """Films recorded episodes side by side."""
+def film(
+    params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue, policy: Path, grid: GridAxes
+) -> None:
+    """Films recorded episodes side by side, or their paths in the grid's plane if the environment draws no pictures."""
     frames_per_second = params.animate.rollout_fps
     frames_at_end = frames_per_second // 2
+    problem = pictures.problem(params.environment.id, params.environment.kwargs)
+    if problem:
+        print(f"warning: {ROLLOUT} shows paths of the state, not the environment: {problem}", file=sys.stderr)
+    options = {} if problem else {"render_mode": "rgb_array"}
+
+    def make_env() -> Environment:
+        env = make(params.environment.id, params.environment.kwargs, **options)
+        running_statistics.restore(env, policy)
+        return env
+
     frames = render_rollout(
-        partial(make, params.environment.id, params.environment.kwargs, render_mode="rgb_array"),
+        make_env,
         episodes,
         [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(episodes))],
         params.train.action_repeat,
         action_value=action_value,
         frames_at_end=frames_at_end,
+        plane=(grid.x_dimension, grid.y_dimension) if problem else None,
     )
     # The first state, then each step of the longest episode, then its last frame repeated.
     n_frames = 1 + max(episode.environment_steps for episode in episodes) + frames_at_end
-    progress = tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None)
-    write_mp4(progress, results.ANIMATE / "rollout.mp4", frames_per_second)
+    progress = tqdm(frames, ROLLOUT, n_frames, unit="frame", disable=None)
+    write_mp4(progress, results.ANIMATE / ROLLOUT, frames_per_second)
 
 
-def draw_policy(params: Params, policy: Policy, episodes: Sequence[EpisodeHistory], grid: GridAxes | None) -> None:
+def draw_policy(params: Params, policy: Policy, episodes: Sequence[EpisodeHistory], grid: GridAxes) -> None:
     """Draws a policy's phase portrait with the paths of its episodes."""
-    assert grid is not None  # the train stage always takes snapshots
     with make(params.environment.id, params.environment.kwargs) as env:
         draw_phase_portrait(
             env,

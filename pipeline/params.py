@@ -3,16 +3,17 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml.error import YAMLError
 
-from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
-from ddpg.environments.contract import check
-from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, reward_threshold
+from ddpg.environments import pictures
+from ddpg.environments.contract import check_made
+from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, reward_threshold, scaler_of
 from ddpg.training.snapshots import StateGrid
 from pipeline.errors import ParamsError
 from pipeline.provenance.documents import load_yaml
@@ -134,6 +135,11 @@ def validate(document: Mapping[str, Any], name: str) -> Params:
     return params
 
 
+def picture_problem(params: Params) -> str | None:
+    """Why the animate stage cannot film the environment; `None` if it can."""
+    return pictures.problem(params.environment.id, params.environment.kwargs)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = load_yaml(path)
@@ -234,31 +240,31 @@ def _range(schema: dict[str, Any]) -> str:
 
 
 def _environment_problems(params: Params) -> Iterator[str]:
+    make_env = partial(make, params.environment.id, params.environment.kwargs)
     try:
-        env = make(params.environment.id, params.environment.kwargs)
+        env = make_env()
     except Exception as error:  # an environment's constructor raises anything
         received = f"{params.environment.id!r} ({error})"
         yield f"environment: expected an environment that Gymnasium can make, received {received}"
         return
-    with env:
-        try:
-            problems = check(prepare(env))
-        except UnsuitableEnvironmentError as error:
-            yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
-            return
-        except Exception as error:  # and so do its steps
-            yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
-            return
-        yield from problems
-        if "rgb_array" not in env.metadata.get("render_modes", ()):
-            yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"
-        try:
-            params.train.target(reward_threshold(env))
-        except ValueError as error:
-            yield f"train.{error}"
-        try:
-            spaces = env.observation_space, env.action_space
-            observations, actions = (BoxScaler(space.low, space.high) for space in spaces)
-            StateGrid(params.train.grid, observations, actions.low.size)
-        except ValueError as error:
-            yield f"train.grid.{error}"
+    try:
+        with env:
+            prepare(env)
+            observations, actions = scaler_of(env.observation_space), scaler_of(env.action_space)
+            threshold = reward_threshold(env)
+        problems = check_made(make_env)
+    except UnsuitableEnvironmentError as error:
+        yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
+        return
+    except Exception as error:  # and so do its steps
+        yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
+        return
+    yield from problems
+    try:
+        params.train.target(threshold)
+    except ValueError as error:
+        yield f"train.{error}"
+    try:
+        StateGrid(params.train.grid, observations, actions.low.size)
+    except ValueError as error:
+        yield f"train.grid.{error}"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
-from ddpg.environments import dimensions, interface
+from ddpg.environments import dimensions, interface, running_statistics
 from ddpg.environments.contract import EnvironmentWarning, check
-from ddpg.environments.copies import copies, random_state, set_random_state
-from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
+from ddpg.environments.copies import close_copies, copies, random_state, set_random_state
+from ddpg.environments.interface import Environment, hold_action, require_end, require_size
 from ddpg.evaluation.rollouts import mean_score, run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import (
@@ -42,6 +42,8 @@ class BestPolicy(NamedTuple):
     """What `Learner.state_dict` returned."""
     observation_moments: dict[str, Any] | None
     """`OffPolicyAgent.observation_moments`."""
+    statistics: running_statistics.State
+    """What `running_statistics.state_dict` returned: those through which the policy saw."""
 
 
 @dataclass
@@ -140,12 +142,16 @@ class Trainer:
             EndlessEpisodeError: An episode does not end.
         """
         config.target(self.history.reward_threshold)
+        self.close()
         self.progress = TrainingProgress(config, config.eps)
         self.agent.set_step_sizes(1.0)
         yield from self.resume(on_step)
 
     def resume(self, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
-        """Runs the episodes that are left of the newest training; as `train`."""
+        """Runs the episodes that are left of the newest training; as `train`.
+
+        A training that comes to its end closes the copies of the environment; see `close`.
+        """
         if self.progress is None:
             return
         self._try_environment()
@@ -166,6 +172,12 @@ class Trainer:
         last_step = self.history.snapshots[-1].step if self.history.snapshots else 0
         if grid is not None and self.history.n_steps > last_step:
             self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes))
+        self.close()
+
+    def close(self) -> None:
+        """Closes the copies of the environment in which policies are validated; they are made again when needed."""
+        close_copies(self.env, self._validation_envs)
+        self._validation_envs, self._n_copied = [], 0
 
     @property
     def has_enough_successes(self) -> bool:
@@ -185,7 +197,11 @@ class Trainer:
     def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
         """Runs episodes without noise or learning from start states that are the same at every call."""
         if self._n_copied != n_episodes:
+            self.close()
             self._validation_envs, self._n_copied = copies(self.env, n_episodes), n_episodes
+        statistics = running_statistics.state_dict(self.env)
+        for env in self._validation_envs:
+            running_statistics.load_state_dict(env, statistics)
         seeds = [episode_seed(self.agent.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
         return run_episodes(
             self.agent.policy,
@@ -204,6 +220,7 @@ class Trainer:
                 score,
                 self.agent.learner.state_dict(),
                 self.agent.observation_moments,
+                running_statistics.state_dict(self.env),
             )
         return is_best
 
@@ -277,7 +294,7 @@ class Trainer:
         agent, env = self.agent, self.env
         number, first_step = len(self.history.training_episodes) + 1, self.history.n_steps
         where = f"training episode {number}"
-        observation = flat_observation(env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
+        observation = interface.start(env, episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))
         require_observation(where, observation)
         agent.noise.reset()
         actions: list[NDArray[Any]] = []
@@ -291,6 +308,7 @@ class Trainer:
             action = agent.actions.unscale(scaled_action)
             step = hold_action(env, action, config.action_repeat)
             require_reward(where, step.reward)
+            require_size(step.observation, observation)
             require_observation(where, step.observation)
             ended = step.terminated or step.truncated
             if not ended:
@@ -401,6 +419,7 @@ class Trainer:
             "progress": progress and progress.state_dict(),
             "best": self.best and self.best._asdict(),
             "n_successes": self.n_successes,
+            "running_statistics": running_statistics.state_dict(self.env),
             # For environments that ignore the seed of a reset.
             "environment": random_state(self.env),
             "n_copied": self._n_copied,
@@ -421,6 +440,7 @@ class Trainer:
         self.progress = None if config is None else TrainingProgress(config, **state["progress"])
         self.best = None if state["best"] is None else BestPolicy(**state["best"])
         self.n_successes = state["n_successes"]
+        running_statistics.load_state_dict(self.env, state["running_statistics"])
         of_copies = state["validation_environments"]
         if of_copies:
             self._validation_envs, self._n_copied = copies(self.env, state["n_copied"]), state["n_copied"]

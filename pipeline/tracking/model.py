@@ -6,6 +6,7 @@ a request for each of the run's metrics, which nothing bounds. So the entries ar
 
 import contextlib
 import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -88,6 +89,7 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
         from mlflow.models import Model, infer_signature
 
         from ddpg.agent import load_policy_model
+        from ddpg.environments.running_statistics import FILE
 
     actor = load_policy_model(policy)
     observation = np.zeros((1, *actor.input_shape[1:]), dtype=np.float32)
@@ -101,6 +103,8 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
+    if (policy / FILE).exists():  # without which it cannot be used in the environment
+        shutil.copy(policy / FILE, folder)
 
 
 def _register(experiment: Experiment, model: "LoggedModel", name: str, environment: str, is_current: bool) -> None:

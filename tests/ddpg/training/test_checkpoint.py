@@ -9,10 +9,12 @@ from unittest.mock import Mock
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from ddpg import DDPG, AgentConfig, GridConfig, TrainingConfig
 from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.training.checkpoint import FORMAT_VERSION, CheckpointError, CheckpointWarning
+from tests.ddpg.environments.test_running_statistics import Own
 from tests.probes import Counter
 
 SMALL = AgentConfig(
@@ -145,6 +147,27 @@ def test_an_environment_that_cannot_be_copied_any_more_is_named(tmp_path):
         pytest.raises(CheckpointError, match="expected one with 2 independent copies"),
     ):
         DDPG.resume(tmp_path, env)
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_running_statistics_go_on(tmp_path, after):
+    def wrapped():
+        return NormalizeReward(NormalizeObservation(Counter()))
+
+    whole = DDPG(wrapped(), SMALL, seed=1)
+    list(whole.trainer.train(PLAN))
+    interrupted(tmp_path / "checkpoints", (after,), env=wrapped())
+    resumed = DDPG.resume(tmp_path / "checkpoints", wrapped())
+    list(resumed.trainer.resume())
+    written = results(resumed, tmp_path / "resumed")
+    assert written == results(whole, tmp_path / "whole")
+    assert {"best/running_statistics.json", "final/running_statistics.json"} <= written.keys()
+
+
+def test_a_checkpoint_of_an_environment_with_other_running_statistics_is_refused(tmp_path):
+    interrupted(tmp_path, (2,), env=gym.wrappers.TimeLimit(Own(Counter()), 50))
+    with pytest.warns(CheckpointWarning), pytest.raises(CheckpointError, match=r"in Own\.hold, received .* no wrapper"):
+        DDPG.resume(tmp_path, Counter())
 
 
 @pytest.mark.filterwarnings("ignore::ddpg.environments.contract.EnvironmentWarning")

@@ -2,10 +2,13 @@ import math
 
 import numpy as np
 import pytest
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from ddpg.agent import DDPG
 from ddpg.algorithm.replay_buffer import Transition
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+from ddpg.environments.running_statistics import state_dict
+from ddpg.evaluation.rollouts import run_episodes
 from tests.probes import Counter, DelayedProbe, TargetProbe
 
 SMALL = AgentConfig(
@@ -222,12 +225,85 @@ def test_the_environments_threshold_is_the_target():
 
 def test_validation_starts_are_the_same_each_time_and_others_are_not():
     agent = small_agent()
-    run(agent)
+    for _ in agent.trainer.train(FEW):
+        copies = agent.trainer._validation_envs
     # Three episodes made updates; before, the copies were the agent's environment.
-    seeds = [env.seeds[-3:] for env in agent.trainer._validation_envs]
+    seeds = [env.seeds[-3:] for env in copies]
     assert [len(set(own)) for own in seeds] == [1, 1]
     assert seeds[0][0] != seeds[1][0]
     assert len(set(agent.env.seeds)) == len(agent.env.seeds) == 8
+
+
+def test_running_statistics_are_those_of_training_alone_and_shared_with_the_copies(monkeypatch):
+    measured = []
+
+    def measure(policy, envs, *arguments, **options):
+        measured.append([state_dict(env)["NormalizeObservation"]["obs_rms.count"] for env in envs])
+        return run_episodes(policy, envs, *arguments, **options)
+
+    monkeypatch.setattr("ddpg.training.trainer.run_episodes", measure)
+    agent = small_agent(NormalizeObservation(Counter(length=6)))
+    run(agent)
+    # Seven observations an episode; the first learns nothing, so there is a test but no validation.
+    assert [round(count[0]) for count in measured] == [7, 14, 14, 21, 21, 28, 28]
+    assert [len(set(counts)) for counts in measured] == [1] * 7
+    assert round(state_dict(agent.env)["NormalizeObservation"]["obs_rms.count"]) == 28
+
+
+def test_validations_of_one_policy_are_equal_and_in_units_of_the_environment():
+    agent = small_agent(NormalizeReward(NormalizeObservation(DelayedProbe())))
+    run(agent)
+    first, second, third = (agent.trainer.validate(5) for _ in range(3))
+    for again in (second, third):
+        for one, other in zip(first, again, strict=True):
+            np.testing.assert_array_equal(one.observations, other.observations)
+            np.testing.assert_array_equal(one.rewards, other.rewards)
+    assert [episode.score for episode in first] == pytest.approx(
+        [-((episode.actions[0, 0] - 1) ** 2) for episode in first]
+    )
+
+
+def test_the_best_policy_is_kept_with_the_statistics_it_saw():
+    agent = small_agent(NormalizeObservation(Counter(length=6)))
+    trainer = agent.trainer
+    scores = iter([3.0, 9.0, 5.0])
+    kept = trainer.keep_if_best
+    trainer.keep_if_best = lambda score: kept(next(scores))
+    run(agent)
+    assert trainer.best.episode == 3
+    assert round(trainer.best.statistics["NormalizeObservation"]["obs_rms.count"]) == 21
+
+
+class Opened(Counter):
+    """Counts the instances that are open; a copy opens another."""
+
+    n_open = 0
+
+    def __init__(self):
+        super().__init__()
+        Opened.n_open += 1
+
+    def __deepcopy__(self, memo):
+        return Opened()
+
+    def close(self):
+        Opened.n_open -= 1
+
+
+@pytest.mark.parametrize("n_validation_episodes", [1, 3])
+def test_copies_are_closed_with_the_training_and_when_another_number_is_needed(monkeypatch, n_validation_episodes):
+    monkeypatch.setattr(Opened, "n_open", 0)
+    agent = small_agent(Opened())
+    for _ in agent.trainer.train(FEW.model_copy(update={"n_validation_episodes": n_validation_episodes})):
+        assert Opened.n_open == 1 + len(agent.trainer._validation_envs)
+    assert Opened.n_open == 1
+    for n in (2, 4, 3):
+        agent.trainer.validate(n)
+        assert Opened.n_open == 1 + n
+    agent.trainer.close()
+    assert Opened.n_open == 1
+    agent.trainer.validate(2)
+    assert Opened.n_open == 3
 
 
 def test_the_best_by_validation_is_kept_as_it_was():
