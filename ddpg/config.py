@@ -339,6 +339,10 @@ class TrainingConfig(Config):
     """Episodes from fixed start states by which a changed policy is scored, to keep the best; 0: it is scored by the
     test episode, and without tests the final policy is the best."""
 
+    n_first_validation_episodes: Count = 0
+    """Validate with so many of the episodes first, and double their number only while the policy may still be the best:
+    see `ddpg.training.validation.race`. 0: with all at once."""
+
     validate_every_n_steps: Count = 0
     """Environment steps between validations: one comes after the episode in which the number of environment steps so
     far passes the next multiple, and a policy in between cannot be the best. 0: after each episode with updates."""

@@ -84,6 +84,8 @@ class EpisodeRecord(NamedTuple):
     """Return of the test episode, without noise."""
     validation_return: float
     """Mean return over the fixed validation episodes, if the policy changed."""
+    validation_episodes: int
+    """How many these were: fewer than all if the first showed that the policy is not the best."""
     agent_steps: int
     """In training episodes, so far."""
     environment_steps: int

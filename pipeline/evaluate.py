@@ -17,7 +17,14 @@ from pipeline.provenance.result import Result
 from pipeline.scores import POLICIES, EvaluatedPolicy, episodes_table, seeds_table, summarize
 from pipeline.stages import TRAIN
 
-TRAINING_COLUMNS = ("environment_steps", "training_return", "test_return", "validation_return", "reached_goal")
+TRAINING_COLUMNS = (
+    "environment_steps",
+    "training_return",
+    "test_return",
+    "validation_return",
+    "reached_goal",
+    "is_best",
+)
 
 
 def evaluate(params: Params) -> None:

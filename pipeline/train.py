@@ -183,14 +183,12 @@ def summarize(episodes: pd.DataFrame) -> dict[str, float]:
         "environment_steps_mean": float(by_seed["environment_steps"].last().mean()),
         "training_return_last_10_iqm": _iqm(by_seed["training_return"].apply(_mean_of_last_10)),
     }
-    for column, name in (
-        ("test_return", "test_return_last_10_iqm"),
-        ("validation_return", "validation_return_best_iqm"),
-    ):
-        if episodes[column].notna().any():
-            per_seed = by_seed[column].max() if "best" in name else by_seed[column].apply(_mean_of_last_10)
-            # A seed that never learned has no validation return.
-            metrics[name] = _iqm(per_seed.dropna())
+    # A seed that never learned has no validation return.
+    best = episodes[episodes["is_best"]].groupby("seed", sort=False)["validation_return"].max().dropna()
+    if len(best):
+        metrics["validation_return_best_iqm"] = _iqm(best)
+    if episodes["test_return"].notna().any():
+        metrics["test_return_last_10_iqm"] = _iqm(by_seed["test_return"].apply(_mean_of_last_10))
     return metrics
 
 

@@ -14,9 +14,9 @@ from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
 from ddpg.environments import dimensions, interface, running_statistics
 from ddpg.environments.contract import EnvironmentWarning, check
-from ddpg.environments.copies import close_copies, copies, random_state, set_random_state
+from ddpg.environments.copies import random_state, set_random_state
 from ddpg.environments.interface import Environment, hold_action, require_end, require_size
-from ddpg.evaluation.rollouts import mean_score, run_episodes
+from ddpg.evaluation.rollouts import run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import (
     EpisodeHistory,
@@ -27,6 +27,7 @@ from ddpg.history import (
 )
 from ddpg.seeding import Stream, episode_seed
 from ddpg.training.snapshots import StateGrid
+from ddpg.training.validation import Returns, Validation, race
 
 StepCallback = Callable[[], None]
 LogLengths = tuple[int, ...]
@@ -38,6 +39,8 @@ class BestPolicy(NamedTuple):
     episode: int
     score: float
     """Mean return of the validation episodes, or the test return without them."""
+    returns: Returns | None
+    """Of the validation episodes, in the order of their start states."""
     learner: dict[str, NDArray[Any]]
     """What `Learner.state_dict` returned."""
     observation_moments: dict[str, Any] | None
@@ -108,6 +111,7 @@ class Trainer:
         best: The best policy so far, or `None`.
         progress: How far the newest training is; `None` before the first.
         n_successes: Training episodes that reached the goal.
+        validation: Scores policies.
     """
 
     def __init__(self, agent: OffPolicyAgent, env: Environment) -> None:
@@ -121,8 +125,7 @@ class Trainer:
         self.best: BestPolicy | None = None
         self.progress: TrainingProgress | None = None
         self.n_successes = 0
-        self._validation_envs: list[Environment] = []
-        self._n_copied = 0
+        self.validation = Validation(env, agent.seed)
         self._is_tried = False
 
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
@@ -176,8 +179,7 @@ class Trainer:
 
     def close(self) -> None:
         """Closes the copies of the environment in which policies are validated; they are made again when needed."""
-        close_copies(self.env, self._validation_envs)
-        self._validation_envs, self._n_copied = [], 0
+        self.validation.close()
 
     @property
     def has_enough_successes(self) -> bool:
@@ -194,35 +196,45 @@ class Trainer:
         self.history.test_episodes.append(episode)
         return episode
 
-    def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
-        """Runs episodes without noise or learning from start states that are the same at every call."""
-        if self._n_copied != n_episodes:
-            self.close()
-            self._validation_envs, self._n_copied = copies(self.env, n_episodes), n_episodes
-        statistics = running_statistics.state_dict(self.env)
-        for env in self._validation_envs:
-            running_statistics.load_state_dict(env, statistics)
-        seeds = [episode_seed(self.agent.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
-        return run_episodes(
-            self.agent.policy,
-            self._validation_envs,
-            seeds,
-            action_repeat,
-            episode=len(self.history.training_episodes),
-        )
+    def validate(self, n_episodes: int, action_repeat: int = 1, *, heat: range | None = None) -> list[EpisodeHistory]:
+        """Runs episodes without noise or learning from start states that are the same at every call.
 
-    def keep_if_best(self, score: float) -> bool:
-        """Keeps the present policy if its score is higher than the best so far (NaN never is); says whether it is."""
+        Args:
+            n_episodes: The number of start states.
+            action_repeat: Environment steps for which an action is held.
+            heat: The start states of this call; `None`: all.
+        """
+        number = len(self.history.training_episodes)
+        return self.validation.run(self.agent.policy, n_episodes, action_repeat, heat=heat, episode=number)
+
+    def keep_if_best(self, score: float, returns: Returns | None = None) -> bool:
+        """Keeps the present policy if its score is higher than the best so far (NaN never is); says whether it is.
+
+        Args:
+            score: Of the policy.
+            returns: Those of the validation episodes, if there were any.
+        """
         is_best = score > (-math.inf if self.best is None else self.best.score)
         if is_best:
             self.best = BestPolicy(
                 len(self.history.training_episodes),
                 score,
+                returns,
                 self.agent.learner.state_dict(),
                 self.agent.observation_moments,
                 running_statistics.state_dict(self.env),
             )
         return is_best
+
+    def _validation_returns(self, config: TrainingConfig) -> Returns:
+        """Those of all validation episodes, or fewer if the policy cannot be the best; see `validation.race`."""
+        n_episodes = config.n_validation_episodes
+
+        def run(heat: range) -> Returns:
+            return np.array([each.score for each in self.validate(n_episodes, config.action_repeat, heat=heat)])
+
+        best = None if self.best is None else self.best.returns
+        return race(run, n_episodes, config.n_first_validation_episodes, best)
 
     def _try_environment(self) -> None:
         """Names what is wrong with the environment, once and before any work."""
@@ -266,18 +278,23 @@ class Trainer:
         n_updates = self.agent.n_updates
         episode, metrics = self._run_training_episode(config, epsilon, grid, on_step)
         test_return = self.test(config.action_repeat).score if config.run_tests else math.nan
-        validation_return, is_best = math.nan, False
+        validation_return, n_validated, is_best = math.nan, 0, False
         environment_steps = self._environment_steps + episode.environment_steps
         if self._is_score_due(config, environment_steps, has_learned=self.agent.n_updates > n_updates):
             if config.n_validation_episodes:
-                validation_return = mean_score(self.validate(config.n_validation_episodes, config.action_repeat))
-            is_best = self.keep_if_best(validation_return if config.n_validation_episodes else test_return)
+                returns = self._validation_returns(config)
+                validation_return, n_validated = float(returns.mean()), len(returns)
+                if n_validated == config.n_validation_episodes:
+                    is_best = self.keep_if_best(validation_return, returns)
+            else:
+                is_best = self.keep_if_best(test_return)
         return EpisodeRecord(
             episode=episode.episode,
             epsilon=epsilon,
             training_return=episode.score,
             test_return=test_return,
             validation_return=validation_return,
+            validation_episodes=n_validated,
             agent_steps=self.history.n_steps,
             environment_steps=environment_steps,
             updates=self.agent.n_updates,
@@ -422,8 +439,7 @@ class Trainer:
             "running_statistics": running_statistics.state_dict(self.env),
             # For environments that ignore the seed of a reset.
             "environment": random_state(self.env),
-            "n_copied": self._n_copied,
-            "validation_environments": [random_state(env) for env in self._validation_envs],
+            "validation": self.validation.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], config: TrainingConfig | None) -> None:
@@ -441,13 +457,5 @@ class Trainer:
         self.best = None if state["best"] is None else BestPolicy(**state["best"])
         self.n_successes = state["n_successes"]
         running_statistics.load_state_dict(self.env, state["running_statistics"])
-        of_copies = state["validation_environments"]
-        if of_copies:
-            self._validation_envs, self._n_copied = copies(self.env, state["n_copied"]), state["n_copied"]
-        if len(self._validation_envs) != len(of_copies):
-            received = len(self._validation_envs)
-            raise ValueError(f"environment: expected one with {len(of_copies)} independent copies, received {received}")
-        for env, of_generator in zip(
-            [self.env, *self._validation_envs], [state["environment"], *of_copies], strict=True
-        ):
-            set_random_state(env, of_generator)
+        self.validation.load_state_dict(state["validation"])
+        set_random_state(self.env, state["environment"])

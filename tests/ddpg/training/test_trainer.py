@@ -226,7 +226,7 @@ def test_the_environments_threshold_is_the_target():
 def test_validation_starts_are_the_same_each_time_and_others_are_not():
     agent = small_agent()
     for _ in agent.trainer.train(FEW):
-        copies = agent.trainer._validation_envs
+        copies = agent.trainer.validation._envs
     # Three episodes made updates; before, the copies were the agent's environment.
     seeds = [env.seeds[-3:] for env in copies]
     assert [len(set(own)) for own in seeds] == [1, 1]
@@ -268,7 +268,7 @@ def test_the_best_policy_is_kept_with_the_statistics_it_saw():
     trainer = agent.trainer
     scores = iter([3.0, 9.0, 5.0])
     kept = trainer.keep_if_best
-    trainer.keep_if_best = lambda score: kept(next(scores))
+    trainer.keep_if_best = lambda score, *_: kept(next(scores))
     run(agent)
     assert trainer.best.episode == 3
     assert round(trainer.best.statistics["NormalizeObservation"]["obs_rms.count"]) == 21
@@ -295,7 +295,7 @@ def test_copies_are_closed_with_the_training_and_when_another_number_is_needed(m
     monkeypatch.setattr(Opened, "n_open", 0)
     agent = small_agent(Opened())
     for _ in agent.trainer.train(FEW.model_copy(update={"n_validation_episodes": n_validation_episodes})):
-        assert Opened.n_open == 1 + len(agent.trainer._validation_envs)
+        assert Opened.n_open == 1 + len(agent.trainer.validation._envs)
     assert Opened.n_open == 1
     for n in (2, 4, 3):
         agent.trainer.validate(n)
@@ -318,7 +318,7 @@ def test_the_best_by_validation_is_kept_as_it_was():
     trainer = agent.trainer
     trainer.validate = validate
     kept = trainer.keep_if_best
-    trainer.keep_if_best = lambda score: kept(next(scores))
+    trainer.keep_if_best = lambda score, *_: kept(next(scores))
     records = run(agent)
     assert [record.is_best for record in records] == [False, True, True, False]
     assert (agent.best.score, agent.best.episode) == (9.0, 3)
