@@ -86,6 +86,7 @@ CASES = {
     "two critics, delayed actor, noise on the target": (
         {}, {"n_critics": 2, "policy_delay": 3, "target_noise_sigma": 0.1}, {},
     ),
+    "validation by racing": ({}, {}, {"n_validation_episodes": 8, "n_first_validation_episodes": 2}),
     "updates after the episode, a full buffer": ({}, {"train_during_episode": False, "replay_buffer_size": 16}, {}),
     "random episodes, no tests": ({}, {}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
     "snapshots": ({}, {}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
@@ -229,7 +230,7 @@ def test_an_episode_whose_test_or_validation_was_interrupted_is_made_again(monke
     agent = DDPG(Counter(terminates=True, prize=10.0), SMALL.model_copy(update={"learning_starts": 2}), seed=1)
     whole, best = getattr(agent.trainer, interrupted_by), []
 
-    def stop(*args):
+    def stop(*args, **options):
         monkeypatch.undo()
         whole(*args)
         raise StoppedError

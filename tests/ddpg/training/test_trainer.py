@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,11 +195,9 @@ def test_validation_comes_after_the_episodes_in_which_the_steps_pass_a_multiple(
 def solved_after(scores, **changes):
     """The number of episodes of a training whose validations have these scores."""
     agent = small_agent(learning_starts=2)
-    agent.trainer.validate = lambda n_episodes, action_repeat: [agent.history.training_episodes[-1]]
     returns = iter(scores)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ddpg.training.trainer.mean_score", lambda episodes: next(returns))
-        return len(run(agent, n_episodes=len(scores), **changes))
+    agent.trainer.validate = lambda n, *_, **__: [SimpleNamespace(score=next(returns))] * n
+    return len(run(agent, n_episodes=len(scores), **changes))
 
 
 def test_training_stops_after_so_many_successive_validations_at_the_target():
@@ -241,7 +240,8 @@ def test_running_statistics_are_those_of_training_alone_and_shared_with_the_copi
         measured.append([state_dict(env)["NormalizeObservation"]["obs_rms.count"] for env in envs])
         return run_episodes(policy, envs, *arguments, **options)
 
-    monkeypatch.setattr("ddpg.training.trainer.run_episodes", measure)
+    for module in ("trainer", "validation"):
+        monkeypatch.setattr(f"ddpg.training.{module}.run_episodes", measure)
     agent = small_agent(NormalizeObservation(Counter(length=6)))
     run(agent)
     # Seven observations an episode; the first learns nothing, so there is a test but no validation.
@@ -311,14 +311,11 @@ def test_the_best_by_validation_is_kept_as_it_was():
     scores = iter([3.0, 9.0, 5.0])
     states = []
 
-    def validate(n_episodes, action_repeat):
+    def validate(n_episodes, _, heat):
         states.append(agent.learner.state.floats.numpy())
-        return agent.history.test_episodes[-1:]
+        return [SimpleNamespace(score=score) for score in [next(scores)] * n_episodes]
 
-    trainer = agent.trainer
-    trainer.validate = validate
-    kept = trainer.keep_if_best
-    trainer.keep_if_best = lambda score, *_: kept(next(scores))
+    agent.trainer.validate = validate
     records = run(agent)
     assert [record.is_best for record in records] == [False, True, True, False]
     assert (agent.best.score, agent.best.episode) == (9.0, 3)
@@ -466,3 +463,21 @@ def test_finds_the_best_action_of_a_probe_that_pays_a_step_later():
     assert not any(learns(seed, discount_factor=0.0) for seed in range(3))
     # Here a return of two steps is complete, and needs no value that follows.
     assert all(learns(seed, n_step=2) for seed in range(3))
+
+
+def test_a_policy_that_retires_from_its_validation_is_not_the_best():
+    agent = small_agent()
+    returns = iter([[1.0] * 2, [1.0] * 2, [9.0, 0.0], [-9.0, -8.0], [0.0] * 2, [0.0] * 2])
+    heats = []
+
+    def validate(n_episodes, _, heat):
+        heats.append((heat.start, heat.stop))
+        return [SimpleNamespace(score=score) for score in next(returns)]
+
+    agent.trainer.validate = validate
+    records = run(agent, n_validation_episodes=4, n_first_validation_episodes=2)
+    assert heats == [(0, 2), (2, 4), (0, 2), (2, 4), (0, 2)]
+    assert [record.validation_episodes for record in records] == [0, 4, 4, 2]
+    assert [record.validation_return for record in records[1:]] == [1.0, -2.0, 0.0]
+    assert [record.is_best for record in records] == [False, True, False, False]
+    assert agent.best.returns.tolist() == [1.0] * 4
