@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ddpg.history import load_arrays, save_arrays
 from ddpg.training.trainer import LogLengths, Trainer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 T = TypeVar("T")
 _ARRAY = "$array"
 _FILE = re.compile(r"(state-\d{8}|history-[0-9a-f]{64})\.checkpoint(\.tmp)?")
@@ -49,7 +49,7 @@ class Written:
     """Name of the newest state's file."""
     segments: list[str] = field(default_factory=list)
     """Digests, in order."""
-    lengths: LogLengths = (0, 0, 0, 0)
+    lengths: LogLengths = (0, 0, 0, 0, 0)
     """Of the log in the segments."""
 
 

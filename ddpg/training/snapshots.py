@@ -1,5 +1,6 @@
 """Snapshots of the critic and the actor on a plane of states."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,12 @@ class StateGrid:
             action_gradient=gradient.reshape(*self.shape, -1),
             policy=policy.reshape(*self.shape, -1),
         )
+
+
+def snapshots_per_weights(snapshot: Snapshot, n_weights: int) -> int:
+    """The smallest k for which the weights of every kth snapshot take no more space than the snapshots."""
+    n_numbers = sum(plane.size for plane in snapshot if isinstance(plane, np.ndarray))
+    return math.ceil(n_weights / n_numbers)
 
 
 def _require_dimension(name: str, dimension: int, size: int) -> None:
