@@ -155,6 +155,10 @@ class GridAxes:
     x_dimension: int
     y_dimension: int
     action_dimension: int
+    n_actions: int = 11
+    """Actions over which Q is maximised, evenly spaced over the action's range."""
+    reference_state: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """Shape (observation size,): the values of the other dimensions; empty where they are not known."""
 
 
 @dataclass
@@ -278,8 +282,9 @@ class TrainingHistory:
             test_episodes=_split_episodes("test", arrays),
         )
         if "grid_x" in arrays:
-            dimensions = {name: int(arrays[f"grid_{name}"]) for name in GridAxes.__annotations__ if "_" in name}
-            history.grid = GridAxes(x=arrays["grid_x"], y=arrays["grid_y"], **dimensions)
+            stored = {name: arrays[f"grid_{name}"] for name in GridAxes.__annotations__ if f"grid_{name}" in arrays}
+            axes: dict[str, Any] = {name: value if value.ndim else int(value) for name, value in stored.items()}
+            history.grid = GridAxes(**axes)
         if "snapshot_step" in arrays:
             columns = [arrays[f"snapshot_{name}"] for name in Snapshot._fields]
             history.snapshots = [

@@ -1,4 +1,7 @@
-"""The animate stage: videos and pictures of the median seed's training and policy, into `results/animate/`."""
+"""The animate stage: videos and pictures of the median seed's training and policy, and the explorer of all seeds.
+
+They go into `results/animate/`.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,7 +11,7 @@ from tqdm import tqdm
 from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
 from ddpg.environments.interface import make
-from ddpg.files import DamagedFileError
+from ddpg.files import DamagedFileError, replacing
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
 from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.visualizations import (
@@ -21,6 +24,7 @@ from ddpg.visualizations import (
 )
 from ddpg.visualizations.learning_curves import Measure
 from pipeline import results, stage, tracking
+from pipeline.exploration import page_of_seeds
 from pipeline.params import Params
 from pipeline.provenance.result import Result
 from pipeline.stages import EVALUATE, TRAIN
@@ -31,7 +35,7 @@ MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_r
 
 def animate(params: Params) -> None:
     """Draws everything and records it."""
-    evaluated, settings = Result(), params.animate
+    evaluated, settings = Result(params=params.model_dump(mode="json")), params.animate
     history = TrainingHistory.load(evaluated.path(TRAIN, f"seeds/{evaluated.median_seed}/history.npz"))
     training = evaluated.read_training([*MEASURES, "is_best"])
     trajectories, policy = (evaluated.path(EVALUATE, name) for name in ("trajectories.npz", "policy"))
@@ -48,6 +52,8 @@ def animate(params: Params) -> None:
             gif_frames=settings.gif_frames,
         )
     draw_poster(history, results.ANIMATE / "poster.png")
+    with replacing(results.ANIMATE / "explorer.html") as temporary:
+        temporary.write_text(page_of_seeds(evaluated, episodes), encoding="utf-8")
     action_value = ActionValue.load(policy)
     try:
         film(params, episodes, action_value)
@@ -61,7 +67,7 @@ def animate(params: Params) -> None:
         next(measure for measure in MEASURES if training[measure].notna().any()),
         rng=generator(params.evaluate.seed, Stream.BOOTSTRAP),
     )
-    tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
+    tracking.record("animate", evaluated.params, results.RESULTS)
 
 
 def film(params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue) -> None:

@@ -108,9 +108,7 @@ _LAYERS: dict[str, Callable[[Any], list[tuple[Operation, list[Any]]]]] = {
             [layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance],
         )
     ],
-    "LayerNormalization": lambda layer: [
-        ({"kind": "layer_norm", "epsilon": layer.epsilon}, [layer.gamma, layer.beta])
-    ],
+    "LayerNormalization": lambda layer: [({"kind": "layer_norm", "epsilon": layer.epsilon}, [layer.gamma, layer.beta])],
     "Rescaling": lambda layer: [({"kind": "rescale", "scale": layer.scale, "offset": layer.offset}, [])],
     "Add": lambda _: [({"kind": "add"}, [])],
     "Concatenate": lambda _: [({"kind": "concatenate"}, [])],

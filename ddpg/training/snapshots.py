@@ -39,10 +39,12 @@ class StateGrid:
         y = np.zeros(1, np.float32)
         if size > 1:
             y = _axis(config.y_limits, observations, config.y_dimension, config.n_cells)
-        self.axes = GridAxes(x, y, config.x_dimension, config.y_dimension, config.action_dimension)
+        reference = np.array(observations.center if config.reference_state is None else config.reference_state)
+        dimensions = config.x_dimension, config.y_dimension, config.action_dimension
+        self.axes = GridAxes(x, y, *dimensions, config.n_actions, reference)
         self.shape = len(y), len(x)
         states = np.empty((len(y), len(x), size), np.float32)
-        states[:] = observations.center if config.reference_state is None else config.reference_state
+        states[:] = reference
         states[..., config.x_dimension] = x
         if size > 1:
             states[..., config.y_dimension] = y[:, None]

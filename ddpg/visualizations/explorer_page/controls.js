@@ -1,0 +1,437 @@
+// The page's controls, and its loop: every change is drawn at most once a frame.
+
+const byId = name => document.getElementById(name);
+let rows = [], returnCharts = [], traceCharts = [];
+let isDrawingDue = false, playing = null; // what plays: null, "training" or "episode"
+const SPEEDS = [
+  ["10 steps a second", () => 10],
+  ["whole run in 2 min", () => lastStep / 120],
+  ["whole run in 1 min", () => lastStep / 60],
+  ["whole run in 30 s", () => lastStep / 30],
+  ["whole run in 10 s", () => lastStep / 10],
+];
+const STEPS_OF_EPISODE_PER_SECOND = 12;
+
+// ---- changes
+
+function set(changes) {
+  Object.assign(state, changes);
+  if (!isDrawingDue) requestAnimationFrame(draw);
+  isDrawingDue = true;
+}
+
+function goTo(step) {
+  set({ step: Math.min(Math.max(step, 0), lastStep) });
+}
+
+// Shows the end of a training episode, and of its test if that was asked for.
+function goToEpisode(place, number, kind = "training") {
+  const training = trainings[place];
+  const episode = training.episodes.training.find(each => each.number === number);
+  if (!episode) return;
+  const isTest = kind === "test" || (kind === "validation" && training.episodes.test.length > 0);
+  setKind(isTest ? "test" : "training", place);
+  goTo(episode.firstStep + episode.steps);
+  set({ cursor: episodeShown().episode?.steps ?? 0 });
+}
+
+function setKind(kind, focus = state.focus) {
+  const moved = focus !== state.focus;
+  set({ kind, focus, cursor: 0 });
+  if (kind === "evaluation" && trainings[focus].bestEpisode !== null) {
+    const best = trainings[focus].episodes.training.find(episode => episode.number === trainings[focus].bestEpisode);
+    if (best) goTo(best.firstStep + best.steps);
+  }
+  if (kind !== "training") set({ cursor: episodeShown().episode?.steps ?? 0 });
+  if (moved) buildTraces();
+  buildEpisodeChoices();
+}
+
+// Moves to a step of the episode that is shown, and chooses the state there.
+function goToStepOfEpisode(step) {
+  const { episode } = episodeShown();
+  if (!episode) return;
+  const cursor = Math.min(Math.max(step, 0), episode.steps);
+  if (state.kind === "training") goTo(Math.max(episode.firstStep + cursor, Math.min(episode.firstStep + 1, lastStep)));
+  set({ cursor, point: Float64Array.from(observationAt(episode, cursor, dimensions.length)) });
+}
+
+function choosePoint(x, y) {
+  const point = state.point.slice();
+  const within = ([low, high], value) => Math.min(Math.max(value, low), high);
+  point[state.x] = within(limitsOf(state.x), x);
+  if (state.y !== null) point[state.y] = within(limitsOf(state.y), y);
+  set({ point });
+}
+
+// ---- the loop
+
+function draw() {
+  isDrawingDue = false;
+  for (const row of rows) row.draw();
+  drawState();
+  returnCharts.forEach(({ canvas, place }) => drawReturns(canvas, place));
+  const shown = episodeShown();
+  byId("episode").textContent = describeEpisode(shown);
+  traceCharts.forEach(({ canvas, trace }) => shown.episode ? drawTrace(canvas, trace, shown.episode, shown.cursor) : prepared(canvas));
+  drawMoment();
+  drawPoint();
+  speakLater();
+}
+
+function drawMoment() {
+  const training = trainings[state.focus], episode = trainingEpisode(training), step = Math.floor(state.step);
+  byId("step").value = step;
+  const weights = training.weights.steps[weightsIndex(training)];
+  byId("when").replaceChildren(
+    element("b", {}, `agent step ${step.toLocaleString("en-US")}`), ` of ${lastStep.toLocaleString("en-US")} · `,
+    element("b", {}, `episode ${episode.number}`), ` of ${training.episodes.training.length} · `,
+    `ε ${show(episode.epsilon, 2)} · networks of step ${weights.toLocaleString("en-US")}`,
+  );
+  byId("step").setAttribute("aria-valuetext", `agent step ${step}, episode ${episode.number}`);
+}
+
+function drawPoint() {
+  byId("point").querySelectorAll("input").forEach((input, i) => {
+    if (document.activeElement !== input) input.value = Number(state.point[i].toPrecision(4));
+  });
+}
+
+// Screen readers hear the numbers once they rest.
+let speaking;
+function speakLater() {
+  clearTimeout(speaking);
+  if (playing) return;
+  speaking = setTimeout(() => {
+    const where = dimensions.map(({ name }, i) => `${name} ${show(state.point[i])}`).join(", ");
+    const numbers = readoutRows().map(([label, values]) => `${label} ${values.map(value => show(value)).join(" and ")}`).join(", ");
+    byId("spoken").textContent = `Episode ${trainingEpisode(trainings[state.focus]).number}. ${where}: ${numbers}.`;
+  }, 600);
+}
+
+function play(what) {
+  playing = what;
+  set({ isMoving: Boolean(what) });
+  byId("play").textContent = what === "training" ? "Pause" : "Play";
+  const drive = byId("drive");
+  if (drive) drive.textContent = what === "episode" ? "Pause" : "Drive";
+  if (!what) return speakLater();
+  if (what === "training" && state.step >= lastStep) goTo(0);
+  let before = performance.now(), part = 0;
+  const advance = now => {
+    if (playing !== what) return;
+    const seconds = Math.min((now - before) / 1000, 0.25);
+    before = now;
+    if (what === "training") {
+      goTo(state.step + seconds * SPEEDS[byId("speed").value][1]());
+      if (state.step >= lastStep) return play(null);
+    } else {
+      part += seconds * STEPS_OF_EPISODE_PER_SECOND;
+      const { episode, cursor } = episodeShown();
+      if (!episode || cursor >= episode.steps) return play(null);
+      if (part >= 1) goToStepOfEpisode(cursor + Math.floor(part));
+      part %= 1;
+    }
+    requestAnimationFrame(advance);
+  };
+  requestAnimationFrame(advance);
+}
+
+function drive() {
+  if (playing === "episode") return play(null);
+  const { episode, cursor } = episodeShown();
+  if (episode && cursor >= episode.steps) goToStepOfEpisode(0);
+  play("episode");
+}
+
+// ---- what the page is built of
+
+function buildRows() {
+  rows = state.shown.map(rowOfTraining);
+  if (state.withDifference) rows.push(...state.shown.slice(1).map(rowOfDifference));
+  byId("planes").replaceChildren(...rows.map(row => row.element));
+  rows.forEach(row => row.views.forEach(view => listenToPlane(view)));
+  returnCharts = state.shown.map(place => {
+    const canvas = element("canvas", { className: "returns", tabIndex: 0 });
+    canvas.setAttribute("role", "slider");
+    canvas.setAttribute("aria-label", `Returns${state.shown.length > 1 ? ` of ${trainings[place].name}` : ""}: episode`);
+    listenToReturns(canvas, place);
+    return { canvas, place };
+  });
+  byId("returns").replaceChildren(...returnCharts.flatMap(({ canvas, place }) => {
+    if (state.shown.length === 1) return [canvas];
+    const heading = element("h3", {}, trainings[place].name);
+    heading.style.borderColor = trainingColour(place);
+    return [heading, canvas];
+  }));
+  set({});
+}
+
+function buildTraces() {
+  traceCharts = tracesShown().map(trace => ({ trace, canvas: element("canvas", { className: "trace" }) }));
+  traceCharts.forEach(({ canvas }) => onDrag(canvas, x => goToStepOfEpisode(Math.round(canvas.frame.fromX(x)))));
+  byId("traces").replaceChildren(...traceCharts.map(({ canvas, trace }) => {
+    canvas.setAttribute("aria-hidden", "true");
+    return element("figure", {}, element("figcaption", {}, trace.name), canvas);
+  }));
+  set({});
+}
+
+// Controls that are built anew keep the focus, by their key.
+function rebuild(container, ...controls) {
+  const focused = container.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  container.replaceChildren(...controls);
+  if (focused) container.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function select(label, options, value, onChange) {
+  const made = element("select", {}, ...options.map(([key, text]) => element("option", { value: key }, text)));
+  made.dataset.key = label;
+  made.value = value;
+  made.addEventListener("change", () => onChange(Number(made.value)));
+  return element("label", {}, label, made);
+}
+
+function radios(name, label, options, value, onChange) {
+  const choices = options.map(([key, text]) => {
+    const input = element("input", { type: "radio", name, value: key, checked: key === value });
+    input.dataset.key = `${name} ${key}`;
+    input.addEventListener("change", () => onChange(key));
+    return element("label", {}, input, text);
+  });
+  return element("fieldset", {}, element("legend", { className: "unseen" }, label), ...choices);
+}
+
+function checkbox(text, checked, onChange, colour) {
+  const input = element("input", { type: "checkbox", checked });
+  input.dataset.key = text;
+  input.addEventListener("change", () => onChange(input.checked));
+  const swatch = colour ? [element("span", { className: "swatch" })] : [];
+  swatch.forEach(each => { each.style.background = colour; });
+  return element("label", {}, input, ...swatch, text);
+}
+
+function buildChoices() {
+  const names = dimensions.map(({ name }, i) => [i, name]);
+  const choices = [];
+  if (trainings.length > 1) {
+    choices.push(...trainings.map(({ name }, place) =>
+      checkbox(name, state.shown.includes(place), isShown => showTraining(place, isShown),
+        state.shown.length > 1 ? TRAINING_COLOURS[place % TRAINING_COLOURS.length] : null)));
+  }
+  if (state.shown.length > 1) {
+    choices.push(checkbox("difference", state.withDifference, withDifference => { set({ withDifference }); buildRows(); }));
+  }
+  if (dimensions.length > 2) {
+    choices.push(
+      select("across", names, state.x, x => changePlane({ x, y: x === state.y ? state.x : state.y })),
+      select("up", names, state.y, y => changePlane({ y, x: y === state.x ? state.y : state.x })),
+    );
+  }
+  if (actionSize > 1) {
+    choices.push(select("action", data.actionNames.map((name, i) => [i, name]), state.action, action => changePlane({ action })));
+  }
+  choices.push(radios("scale", "Colours", [["run", "colours of the whole run"], ["frame", "of this moment"]], state.scale,
+    scale => set({ scale })));
+  choices.push(checkbox("paths", state.withPaths, withPaths => set({ withPaths })));
+  rebuild(byId("choices"), ...choices);
+}
+
+function changePlane(changes) {
+  set(changes);
+  buildChoices();
+  buildRows();
+}
+
+// At least one training stays.
+function showTraining(place, isShown) {
+  const shown = isShown ? [...state.shown, place].sort((a, b) => a - b) : state.shown.filter(each => each !== place);
+  if (shown.length) set({ shown, focus: shown.includes(state.focus) ? state.focus : shown[0] });
+  buildChoices();
+  buildRows();
+  buildTraces();
+  buildEpisodeChoices();
+}
+
+function buildEpisodeChoices() {
+  const { episodes } = trainings[state.focus];
+  const kinds = Object.keys(KIND_NAMES).filter(kind => episodes[kind].length).map(kind => [kind, KIND_NAMES[kind]]);
+  const choices = [radios("kind", "Which episode", kinds, state.kind, kind => setKind(kind))];
+  if (state.kind === "evaluation") {
+    const options = episodes.evaluation.map((episode, i) => [i, `start ${i + 1}: ${show(episode.score, 4)}`]);
+    choices.push(select("from", options, state.evaluation, evaluation => {
+      set({ evaluation });
+      goToStepOfEpisode(0);
+      drive();
+    }));
+  }
+  if (state.shown.length > 1) {
+    choices.unshift(select("of", state.shown.map(place => [place, trainings[place].name]), state.focus, focus => setKind(state.kind, focus)));
+  }
+  const button = element("button", { type: "button", id: "drive", className: "wide", title: "Follow the episode, state by state" }, "Drive");
+  button.addEventListener("click", drive);
+  rebuild(byId("episode-choices"), ...choices, button);
+}
+
+function buildPoint() {
+  byId("point").replaceChildren(...dimensions.flatMap(({ name, low, high }, i) => {
+    const input = element("input", { type: "number", id: `dimension-${i}`, step: (high - low) / 100 });
+    input.addEventListener("input", () => {
+      if (input.value === "" || !Number.isFinite(Number(input.value))) return;
+      const point = state.point.slice();
+      point[i] = Number(input.value);
+      set({ point });
+    });
+    return [element("label", { htmlFor: input.id }, name), input];
+  }));
+}
+
+function buildLegends() {
+  const item = (kind, note) => {
+    const canvas = element("canvas");
+    canvas.setAttribute("aria-hidden", "true");
+    canvas.dataset.kind = kind;
+    return element("span", {}, canvas, note);
+  };
+  byId("kinds").replaceChildren(...["training", "test", "validation"]
+    .filter(kind => trainings.some(training => returnsOf(training)[kind].length))
+    .map(kind => item(kind, `${KINDS[kind].name}: ${KINDS[kind].note}`)),
+    ...(data.rewardThreshold === null ? [] : [element("span", {}, `┄ solved from ${show(data.rewardThreshold)}`)]),
+    element("span", {}, "at the edge: off the scale"));
+  byId("paths").replaceChildren(...["training", "test", "evaluation"]
+    .filter(kind => trainings.some(({ episodes }) => episodes[kind].length))
+    .map(kind => item(kind, `path of the ${kind} episode`)),
+    element("span", {}, "✛ the chosen state"));
+  drawLegends();
+}
+
+function drawLegends() {
+  document.querySelectorAll(".legend canvas").forEach(canvas => {
+    const { context, width, height } = prepared(canvas);
+    context.fillStyle = context.strokeStyle = theme[canvas.dataset.kind];
+    if (canvas.closest("#paths")) {
+      context.lineWidth = 2;
+      line(context, 2, height / 2, width - 6, height / 2);
+      marker(context, "circle", width - 6, height / 2, 3.5);
+    } else marker(context, KINDS[canvas.dataset.kind].shape, width / 2, height / 2, 4.5);
+  });
+}
+
+function buildNotes() {
+  const kept = trainings.map(({ name, weights }) => `${weights.steps.length} moments of ${name}`).join(", ");
+  const notes = [
+    `The page computes everything from the networks’ weights at ${kept}. Between two moments it holds the earlier ones.`,
+    "Q is in units of the normalised reward; states and actions are in the environment’s units. "
+      + `Q max and its spread are taken over ${data.nActions} actions, evenly spaced.`,
+  ];
+  if (dimensions.length > 2) {
+    notes.push("A plane shows two dimensions; the others have the values of the chosen state. "
+      + "Axes span the training’s limits, or what its episodes visited.");
+  }
+  const keys = element("p", {}, element("kbd", {}, "space"), " plays and pauses; ", element("kbd", {}, "← → ↑ ↓"),
+    " move the slider, the chosen state on a plane, or go from episode to episode, wherever the focus is.");
+  byId("notes").replaceChildren(...notes.map(text => element("p", {}, text)), keys);
+}
+
+// ---- listening
+
+// Calls back with the place of a press and of the drag after it.
+function onDrag(canvas, act) {
+  const place = event => {
+    const box = canvas.getBoundingClientRect();
+    act(event.clientX - box.left, event.clientY - box.top);
+  };
+  canvas.addEventListener("pointerdown", event => {
+    if (event.button !== 0) return;
+    canvas.setPointerCapture(event.pointerId);
+    place(event);
+  });
+  canvas.addEventListener("pointermove", event => {
+    if (!canvas.hasPointerCapture(event.pointerId)) return;
+    set({ isMoving: true });
+    place(event);
+  });
+  canvas.addEventListener("lostpointercapture", () => set({ isMoving: Boolean(playing) }));
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+function onArrow(canvas, act) {
+  canvas.addEventListener("keydown", event => {
+    if (!(event.key in ARROWS)) return;
+    event.preventDefault();
+    act(...ARROWS[event.key], event.shiftKey);
+  });
+}
+
+function listenToPlane(view) {
+  onDrag(view.canvas, (x, y) => choosePoint(view.frame.fromX(x), view.frame.fromY(y)));
+  onArrow(view.canvas, (dx, dy, isFast) => {
+    const share = isFast ? 0.1 : 0.02, move = (dimension, by) => {
+      const [low, high] = limitsOf(dimension);
+      return state.point[dimension] + by * share * (high - low);
+    };
+    choosePoint(move(state.x, dx), state.y === null ? 0 : move(state.y, dy));
+  });
+}
+
+function listenToReturns(canvas, place) {
+  const training = trainings[place];
+  canvas.addEventListener("click", event => {
+    const box = canvas.getBoundingClientRect(), { frame } = canvas;
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const points = Object.entries(returnsOf(training)).flatMap(([kind, all]) => all.map(({ number, score }) => ({
+      kind, number, distance: Math.hypot(frame.toX(number) - x, 0.3 * (frame.toY(score) - y)),
+    })));
+    const nearest = points.reduce((best, point) => point.distance < best.distance ? point : best);
+    goToEpisode(place, nearest.number, nearest.kind);
+  });
+  onArrow(canvas, dx => {
+    const { number } = trainingEpisode(training);
+    goToEpisode(place, number + dx, state.kind === "test" ? "test" : "training");
+  });
+}
+
+function listen() {
+  const slider = byId("step");
+  slider.max = lastStep;
+  slider.addEventListener("input", () => {
+    if (playing) play(null);
+    set({ isMoving: true });
+    goTo(Number(slider.value));
+  });
+  slider.addEventListener("change", () => set({ isMoving: false }));
+  byId("play").addEventListener("click", () => play(playing === "training" ? null : "training"));
+  for (const [name, by] of [["back", -1], ["forward", 1]]) {
+    byId(name).addEventListener("click", () =>
+      goToEpisode(state.focus, trainingEpisode(trainings[state.focus]).number + by, state.kind));
+  }
+  byId("speed").replaceChildren(...SPEEDS.map(([text], i) => element("option", { value: i }, text)));
+  byId("speed").value = 3;
+  for (const name of ["q-history", "policy-history"]) {
+    const canvas = byId(name);
+    onDrag(canvas, x => {
+      if (playing) play(null);
+      goTo(Math.round(canvas.frame.fromX(x)));
+    });
+  }
+  document.addEventListener("keydown", event => {
+    const isTyping = ["INPUT", "SELECT", "BUTTON", "TEXTAREA"].includes(event.target.tagName) && event.target.id !== "step";
+    if (event.key !== " " || isTyping) return;
+    event.preventDefault();
+    play(playing ? null : "training");
+  });
+  const restyle = () => { readTheme(); drawLegends(); set({}); };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
+  new ResizeObserver(() => { drawLegends(); set({}); }).observe(document.body);
+}
+
+readTheme();
+listen();
+buildChoices();
+buildPoint();
+buildRows();
+buildTraces();
+buildEpisodeChoices();
+buildLegends();
+buildNotes();
