@@ -308,6 +308,8 @@ class TrainingHistory:
         drawn = [self.grid.x_dimension, *([self.grid.y_dimension] if len(self.grid.y) > 1 else [])]
         if max(drawn) >= len(self.observation_names) or self.grid.action_dimension >= n_actions:
             raise ValueError("grid: expected dimensions of states and actions")
+        if self.grid.reference_state.shape not in ((0,), (len(self.observation_names),)):
+            raise ValueError("grid: expected a reference state with all dimensions")
         plane = (len(self.grid.y), len(self.grid.x))
         shapes = [plane] * 3 + [(*plane, n_actions)] * 2
         if any([values.shape for values in snapshot[2:]] != shapes for snapshot in self.snapshots):

@@ -296,10 +296,11 @@ class Trainer:
         snapshots, weights, learner = self.history.snapshots, self.history.weights, self.agent.learner
         if not snapshots or snapshots[-1].step < step:
             snapshots.append(grid.snapshot(learner.evaluate_grid, step, episode))
-        values = weights_of(learner.parts, self.agent.observations)
-        is_due = is_last or (len(snapshots) - 1) % snapshots_per_weights(snapshots[-1], values.size) == 0
+        assert self.history.networks is not None  # described with the grid
+        every = snapshots_per_weights(snapshots[-1], self.history.networks["n_weights"])
+        is_due = is_last or (len(snapshots) - 1) % every == 0
         if is_due and (not weights or weights[-1].step < step):
-            weights.append(NetworkWeights(step, values))
+            weights.append(NetworkWeights(step, weights_of(learner.parts, self.agent.observations)))
 
     @property
     def log_lengths(self) -> LogLengths:

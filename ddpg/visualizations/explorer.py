@@ -77,7 +77,8 @@ def create_explorer(
     training = explored("this training", agent.history, agent.records)
     if path is None:
         document = html.escape(explorer_page([training], title))
-        return Html(f'<iframe srcdoc="{document}" style="width: 100%; height: 900px; border: 0"></iframe>')
+        style = "width: 100%; height: 900px; border: 0"
+        return Html(f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{document}"></iframe>')
     write_explorer([training], Path(path), title)
     return Path(path)
 
@@ -162,12 +163,12 @@ def is_comparable(one: TrainingHistory, other: TrainingHistory) -> bool:
 
 def _choose_weights(trainings: Sequence[ExploredTraining], n_shown: int, spare: float) -> list[list[NetworkWeights]]:
     """Return the weights of each training that fit into the spare bytes; those first shown have precedence."""
+    sizes = [(1 + training.history.weights[0].values.size) * 4 * _TEXT_SIZE for training in trainings]  # with the step
+    reserved = sum(sizes[n_shown:]) * _FEWEST_MOMENTS
     chosen: list[list[NetworkWeights]] = []
-    for i, training in enumerate(trainings):
-        weights = _changes(training.history.weights)
-        size = weights[0].values.size * 4 * _TEXT_SIZE
-        share = spare / (n_shown - i if i < n_shown else len(trainings) - i)
-        chosen.append(_thinned(weights, max(_FEWEST_MOMENTS, int(share / size))))
+    for i, (training, size) in enumerate(zip(trainings, sizes, strict=True)):
+        share = (spare - reserved) / (n_shown - i) if i < n_shown else spare / (len(trainings) - i)
+        chosen.append(_thinned(_changes(training.history.weights), max(_FEWEST_MOMENTS, int(share / size))))
         spare -= len(chosen[-1]) * size
     return chosen
 

@@ -187,6 +187,7 @@ function rebuild(container, ...controls) {
 function select(label, options, value, onChange) {
   const made = element("select", {}, ...options.map(([key, text]) => element("option", { value: key }, text)));
   made.dataset.key = label;
+  made.setAttribute("aria-label", label);
   made.value = value;
   made.addEventListener("change", () => onChange(Number(made.value)));
   return element("label", {}, label, made);
