@@ -68,12 +68,16 @@ function choosePoint(x, y) {
 
 function draw() {
   isDrawingDue = false;
-  for (const row of rows) row.draw();
-  drawState();
-  returnCharts.forEach(({ canvas, place }) => drawReturns(canvas, place));
+  if (!document.body.clientWidth) return; // a frame that is not shown yet
   const shown = episodeShown();
-  byId("episode").textContent = describeEpisode(shown);
-  traceCharts.forEach(({ canvas, trace }) => shown.episode ? drawTrace(canvas, trace, shown.episode, shown.cursor) : prepared(canvas));
+  for (const row of rows) row.draw();
+  returnCharts.forEach(({ canvas, place }) => drawReturns(canvas, place));
+  traceCharts.forEach(({ canvas, trace }) => {
+    if (shown.episode) drawTrace(canvas, trace, shown.episode, shown.cursor);
+    else drawUnlessShown(canvas, "", () => prepared(canvas));
+  });
+  drawState();
+  setText(byId("episode"), describeEpisode(shown));
   drawMoment();
   drawPoint();
   speakLater();

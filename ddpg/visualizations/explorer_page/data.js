@@ -11,7 +11,10 @@ function decode(text, ArrayType) {
 function readTraining(raw, observationSize, actionSize) {
   const episodes = {};
   for (const [kind, packed] of Object.entries(raw.episodes)) {
-    episodes[kind] = readEpisodes(packed, observationSize, actionSize);
+    episodes[kind] = readEpisodes(packed, observationSize, actionSize).map((episode, i) => ({
+      ...episode,
+      id: `${raw.name} ${kind} ${i}`,
+    }));
   }
   return {
     ...raw,

@@ -29,8 +29,8 @@ function ticks(low, high, most) {
 }
 
 // A canvas whose pixels are the screen's; returns its context with units of CSS pixels, cleared.
-function prepared(canvas) {
-  const scale = window.devicePixelRatio || 1, { clientWidth: width, clientHeight: height } = canvas;
+function prepared(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
+  const scale = window.devicePixelRatio || 1;
   const pixels = [Math.round(width * scale), Math.round(height * scale)];
   if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) [canvas.width, canvas.height] = pixels;
   const context = canvas.getContext("2d");
@@ -39,6 +39,18 @@ function prepared(canvas) {
   context.font = FONT;
   context.lineJoin = "round";
   return { context, width, height };
+}
+
+// Draws on a canvas unless it shows the same already: what the key names, in this size and these colours.
+function drawUnlessShown(canvas, key, draw) {
+  const shown = [key, canvas.clientWidth, canvas.clientHeight, theme.ink, window.devicePixelRatio].join("|");
+  if (canvas.shown === shown) return;
+  canvas.shown = shown;
+  draw();
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 // A rectangle of a canvas with linear scales: x and y are [low, high], the y axis points up.
@@ -57,7 +69,7 @@ class Frame {
   }
 
   // Numbers along both axes, with light lines if they are asked for.
-  drawAxes(context, { xTicks = 4, yTicks = 4, grid = true, xLabels = true, yLabels = true } = {}) {
+  drawAxes(context, { xTicks, yTicks, grid = true }) {
     const { left, top, width, height } = this;
     context.lineWidth = 1;
     context.strokeStyle = theme.line;
@@ -67,14 +79,14 @@ class Frame {
       const x = Math.round(this.toX(value)) + 0.5;
       if (grid) line(context, x, top, x, top + height); else line(context, x, top + height, x, top + height + 4);
       context.textAlign = "center";
-      if (xLabels) context.fillText(show(value), x, top + height + 6);
+      context.fillText(show(value), x, top + height + 6);
     }
     context.textBaseline = "middle";
     context.textAlign = "right";
     for (const value of yTicks ? ticks(...this.y, yTicks) : []) {
       const y = Math.round(this.toY(value)) + 0.5;
       if (grid) line(context, left, y, left + width, y); else line(context, left - 4, y, left, y);
-      if (yLabels) context.fillText(show(value), left - 6, y);
+      context.fillText(show(value), left - 6, y);
     }
     if (!grid) context.strokeRect(left + 0.5, top + 0.5, width - 1, height - 1);
   }

@@ -153,10 +153,16 @@ function episodeShown() {
   return { episode, cursor: episode ? Math.min(state.cursor, episode.steps) : 0 };
 }
 
+// What tells apart what the networks say of the chosen state at the chosen moment.
+function keyOfState() {
+  const indices = state.shown.map(place => weightsIndex(trainings[place]));
+  return [...indices, state.action, ...state.point].join();
+}
+
 // What the networks say of the chosen state at the chosen moment.
 const stateNow = (memories => place => {
   const training = trainings[place], index = weightsIndex(training);
-  return memories[place]([index, state.action, ...state.point].join(), () =>
+  return memories[place](`${state.shown} ${keyOfState()}`, () =>
     evaluated(training, index, batch(1, 1, dimensions.length, Float64Array.from(state.point))));
 })(trainings.map(remembered));
 
@@ -165,7 +171,7 @@ const POINTS_OF_LINE = 81;
 // Q over the action in the chosen state.
 const lineNow = (memories => place => {
   const training = trainings[place], index = weightsIndex(training);
-  return memories[place]([index, state.action, ...state.point].join(), () =>
+  return memories[place](`${state.shown} ${keyOfState()}`, () =>
     evaluateState(training, index, state.point, state.action, POINTS_OF_LINE, data.actionLow, data.actionHigh));
 })(trainings.map(remembered));
 

@@ -37,10 +37,9 @@ class PlaneView {
     this.bar.setAttribute("aria-hidden", "true");
     this.title = element("figcaption");
     this.figure = element("figure", {}, this.title, this.canvas, this.bar);
-    this.picture = document.createElement("canvas");
+    this.ground = document.createElement("canvas"); // the plane with its axes, without what moves on it
+    this.picture = document.createElement("canvas"); // a pixel for each cell
     this.rememberLimits = remembered();
-    this.rememberPicture = remembered();
-    this.rememberBar = remembered();
   }
 
   get frame() {
@@ -54,22 +53,29 @@ class PlaneView {
     const planes = this.row.planes(), colours = colourMaps[this.row.colours ?? this.panel.colours];
     const limitsKey = [...state.shown, state.x, state.y, state.action, state.scale === "frame" && planes.key].join();
     const limits = this.rememberLimits(limitsKey, () => this.row.limits(this.panel));
-    this.rememberPicture([planes.key, ...limits].join(), () => this.paint(planes, limits, colours));
-    this.rememberBar([...limits, this.bar.clientWidth, theme.soft].join(), () => drawColourBar(this.bar, limits, colours));
-    const { context } = prepared(this.canvas), { frame } = this;
-    context.imageSmoothingEnabled = false;
-    context.drawImage(this.picture, frame.left, frame.top, frame.width, frame.height);
-    frame.drawAxes(context, { grid: false, xTicks: Math.max(2, Math.floor(frame.width / 44)), yTicks: state.y === null ? 0 : 5 });
-    this.drawNames(context, frame);
-    const paths = state.withPaths ? this.row.paths() : [];
-    frame.clipped(context, () => paths.forEach(path => drawPath(context, frame, path)));
-    drawCrosshair(context, frame);
+    const { frame } = this, ground = [planes.key, ...limits].join();
+    drawUnlessShown(this.bar, limits.join(), () => drawColourBar(this.bar, limits, colours));
+    drawUnlessShown(this.canvas, `${ground} ${this.row.keyOfMoving()}`, () => {
+      this.drawGround(ground, frame, planes, limits, colours);
+      const { context, width, height } = prepared(this.canvas);
+      context.drawImage(this.ground, 0, 0, width, height);
+      context.drawImage(this.row.moving(frame, width, height), 0, 0, width, height);
+    });
   }
 
-  paint({ nX, nY, ...planes }, limits, colours) {
-    [this.picture.width, this.picture.height] = [nX, nY];
-    const context = this.picture.getContext("2d");
-    context.putImageData(coloured(planes[this.panel.name], nX, nY, limits, colours, context.createImageData(nX, nY)), 0, 0);
+  drawGround(key, frame, { nX, nY, ...planes }, limits, colours) {
+    const { clientWidth, clientHeight } = this.canvas;
+    drawUnlessShown(this.ground, [key, clientWidth, clientHeight].join(), () => {
+      [this.picture.width, this.picture.height] = [nX, nY];
+      const cells = this.picture.getContext("2d");
+      cells.putImageData(coloured(planes[this.panel.name], nX, nY, limits, colours, cells.createImageData(nX, nY)), 0, 0);
+      const { context } = prepared(this.ground, clientWidth, clientHeight);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(this.picture, frame.left, frame.top, frame.width, frame.height);
+      const xTicks = Math.max(2, Math.floor(frame.width / 44));
+      frame.drawAxes(context, { grid: false, xTicks, yTicks: state.y === null ? 0 : 5 });
+      this.drawNames(context, frame);
+    });
   }
 
   drawNames(context, frame) {
@@ -129,6 +135,7 @@ class PlaneRow {
   constructor({ heading, isFirst, colour, planes, limits, colours, paths }) {
     Object.assign(this, { planes, limits, colours, paths });
     this.views = PANELS.map(panel => new PlaneView(panel, this));
+    this.overlay = document.createElement("canvas");
     this.element = element("div", {});
     if (heading) {
       const title = element("h3", {}, heading);
@@ -149,6 +156,25 @@ class PlaneRow {
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", `${heading ? `${heading}: ` : ""}plane of ${plane}; the arrow keys move the chosen state`);
+  }
+
+  keyOfMoving() {
+    const paths = this.pathsShown().map(({ episode, steps }) => `${episode.id} ${steps}`);
+    return [...state.point, state.x, state.y, ...paths].join();
+  }
+
+  pathsShown() {
+    return state.withPaths ? this.paths() : [];
+  }
+
+  // The paths and the chosen state, which all planes of the row show: drawn once.
+  moving(frame, width, height) {
+    drawUnlessShown(this.overlay, [this.keyOfMoving(), width, height, ...frame.x].join(), () => {
+      const { context } = prepared(this.overlay, width, height);
+      frame.clipped(context, () => this.pathsShown().forEach(path => drawPath(context, frame, path)));
+      drawCrosshair(context, frame);
+    });
+    return this.overlay;
   }
 
   draw() {
@@ -231,10 +257,15 @@ function drawCursor(context, frame, x) {
 
 // Q over the action, with the policy's action and the action of the maximum.
 function drawLine() {
-  const lines = state.shown.map(lineNow), isAlone = state.shown.length === 1;
+  const canvas = document.getElementById("line");
+  drawUnlessShown(canvas, [...state.shown, keyOfState()].join(), () => drawLines(canvas, state.shown.map(lineNow)));
+}
+
+function drawLines(canvas, lines) {
+  const isAlone = lines.length === 1;
   const y = limitsAround(lines.flatMap(each => [...each.q, each.qOfPolicy]));
   const x = [data.actionLow[state.action], data.actionHigh[state.action]];
-  drawChart(document.getElementById("line"), { x, y, xName: actionName() }, (context, frame) => {
+  drawChart(canvas, { x, y, xName: actionName() }, (context, frame) => {
     lines.forEach(({ line: actions, q, qOfPolicy, policy }, i) => {
       const colour = trainingColour(state.shown[i]);
       context.strokeStyle = colour;
@@ -255,7 +286,8 @@ function drawLine() {
 function drawHistory(canvas, name, yLimits) {
   const histories = state.shown.map(historyOfState);
   const y = yLimits ?? limitsAround(histories.flatMap(history => history[name]));
-  drawChart(canvas, { x: [0, lastStep], y, xName: "agent step" }, (context, frame) => {
+  const key = [...state.shown, ...histories.map(({ key, stride }) => `${key} ${stride}`), Math.floor(state.step)].join();
+  drawUnlessShown(canvas, key, () => drawChart(canvas, { x: [0, lastStep], y, xName: "agent step" }, (context, frame) => {
     histories.forEach(({ steps, [name]: values }, i) => {
       const points = [];
       values.forEach((value, j) => {
@@ -266,18 +298,18 @@ function drawHistory(canvas, name, yLimits) {
       context.lineWidth = 1.75;
       polyline(context, points);
     });
-    drawCursor(context, frame, state.step);
-  });
+    drawCursor(context, frame, Math.floor(state.step));
+  }));
 }
 
 function drawState() {
   const action = actionName();
-  document.getElementById("line-title").textContent = `Q over ${action}`;
-  document.getElementById("policy-title").textContent = `Policy (${action}) over the training`;
   drawLine();
   drawHistory(document.getElementById("q-history"), "qMax");
   drawHistory(document.getElementById("policy-history"), "policy",
     limitsAround([data.actionLow[state.action], data.actionHigh[state.action]]));
+  setText(document.getElementById("line-title"), `Q over ${action}`);
+  setText(document.getElementById("policy-title"), `Policy (${action}) over the training`);
   drawReadout();
 }
 
@@ -297,12 +329,19 @@ function readoutRows() {
 
 function drawReadout() {
   const table = document.getElementById("readout"), rows = readoutRows();
-  const cells = values => values.map(value => element("td", {}, show(value, 4)));
+  readoutTable([...state.shown, state.action].join(), () => buildReadout(table, rows));
+  const cells = table.querySelectorAll("td");
+  rows.flatMap(([, values]) => values).forEach((value, i) => setText(cells[i], show(value, 4)));
+}
+
+const readoutTable = remembered();
+
+function buildReadout(table, rows) {
   const heads = state.shown.length > 1
     ? [element("tr", {}, element("th"), ...state.shown.map(place => element("th", { scope: "col" }, trainings[place].name)))]
     : [];
   table.replaceChildren(...heads, ...rows.map(([label, values]) =>
-    element("tr", {}, element("th", { scope: "row" }, label), ...cells(values))));
+    element("tr", {}, element("th", { scope: "row" }, label), ...values.map(() => element("td")))));
 }
 
 // ---- returns
@@ -329,11 +368,15 @@ function returnLimits(scores) {
 const returnsY = remembered();
 
 function drawReturns(canvas, place) {
+  const current = trainingEpisode(trainings[place]);
+  drawUnlessShown(canvas, [...state.shown, current.number].join(), () => drawAllReturns(canvas, place, current));
+}
+
+function drawAllReturns(canvas, place, current) {
   const training = trainings[place], returns = returnsOf(training);
   const y = returnsY(state.shown.join(), () => returnLimits(
     state.shown.flatMap(i => Object.values(returnsOf(trainings[i])).flatMap(all => all.map(({ score }) => score)))));
   const last = Math.max(...state.shown.map(i => trainings[i].episodes.training.at(-1).number));
-  const current = trainingEpisode(training);
   canvas.setAttribute("aria-valuenow", current.number);
   canvas.setAttribute("aria-valuemax", last);
   canvas.setAttribute("aria-valuetext", `episode ${current.number}: ${Object.entries(returns).flatMap(([kind, all]) => all
@@ -390,7 +433,11 @@ function extremes(values) {
   return values.length ? [Math.min(...values), Math.max(...values)] : [];
 }
 
-function drawTrace(canvas, { values, limits, isHeld }, episode, cursor) {
+function drawTrace(canvas, trace, episode, cursor) {
+  drawUnlessShown(canvas, [episode.id, cursor].join(), () => drawSteps(canvas, trace, episode, cursor));
+}
+
+function drawSteps(canvas, { values, limits, isHeld }, episode, cursor) {
   const numbers = values(episode);
   drawChart(canvas, { x: [0, Math.max(1, episode.steps)], y: limits }, (context, frame) => {
     const points = isHeld
