@@ -41,7 +41,7 @@ def contents(page):
 def test_the_median_seed_comes_first_with_its_validation_its_best_policy_and_its_evaluation(made):
     result = made()
     assert result.median_seed == 1
-    page = contents(page_of_seeds(result, [make_episode(0, 0, 4, 2, 1.0)]))
+    page = contents(page_of_seeds(result, [make_episode(1, 0, 4, 2, 1.0)]))
     assert [each["name"] for each in page["trainings"]] == ["seed 1", "seed 3", "seed 2"]
     assert page["shown"] == [0]
     first, second, _ = page["trainings"]
@@ -63,7 +63,7 @@ def test_a_seed_that_never_learned_has_no_best_policy(made):
 
 def test_results_are_shown_side_by_side_by_their_median_seeds(made):
     results = [made("first"), made("second")]
-    save_episodes(results[1].folder / "results/evaluate/trajectories.npz", [make_episode(0, 0, 4, 2, 1.0)])
+    save_episodes(results[1].folder / "results/evaluate/trajectories.npz", [make_episode(1, 0, 4, 2, 1.0)])
     page = contents(page_of_results(results))
     assert [each["name"] for each in page["trainings"]] == ["first", "second"]
     assert page["shown"] == [0, 1]
