@@ -7,6 +7,7 @@ evaluates them itself, so that any plane of states can be drawn. Its parts are i
 import base64
 import html
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _FEWEST_MOMENTS = 12
 _COLOUR_MAPS = ("viridis", "cividis", "PuOr", "RdBu")
 _PAGE = Path(__file__).parent / "explorer_page"
 _SCRIPTS = ("data.js", "network.js", "model.js", "draw.js", "views.js", "controls.js")
+_SHARE_OF_EPISODES = 0.4  # of the page, at most
 _TEXT_SIZE = 4 / 3  # of base64
 
 
@@ -119,21 +121,20 @@ def explorer_page(
         "TITLE": html.escape(title),
         "STYLE": (_PAGE / "style.css").read_text(encoding="utf-8"),
         "SCRIPT": "\n".join((_PAGE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
-        "DATA": _embeddable(_contents(trainings, n_shown, [[] for _ in trainings])),
     }
-    weights = _choose_weights(trainings, n_shown, most_bytes - len(_fill(parts).encode()))
-    return _fill(parts | {"DATA": _embeddable(_contents(trainings, n_shown, weights))})
+    every = _episodes_apart(trainings, most_bytes)
+    without_weights = _fill(parts, _contents(trainings, n_shown, every, [[] for _ in trainings]))
+    weights = _choose_weights(trainings, n_shown, most_bytes - len(without_weights.encode()))
+    return _fill(parts, _contents(trainings, n_shown, every, weights))
 
 
-def _fill(parts: Mapping[str, str]) -> str:
-    """Return the template with these parts in the place of their names in double braces."""
+def _fill(parts: Mapping[str, str], contents: Mapping[str, Any]) -> str:
+    """Return the template with these parts, and the contents as DATA, in the place of their names in double braces."""
     template = (_PAGE / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
-
-
-def _embeddable(contents: Mapping[str, Any]) -> str:
-    """Return JSON for a script element, which only the character < could end."""
-    return json.dumps(contents, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    # Within a script element, only the character < could end it.
+    data = json.dumps(contents, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    filled = {**parts, "DATA": data}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], template)
 
 
 def _require_comparable(trainings: Sequence[ExploredTraining]) -> None:
@@ -159,6 +160,14 @@ def is_comparable(one: TrainingHistory, other: TrainingHistory) -> bool:
         and np.array_equal(one.action_low, other.action_low)
         and np.array_equal(one.action_high, other.action_high)
     )
+
+
+def _episodes_apart(trainings: Sequence[ExploredTraining], most_bytes: int) -> int:
+    """Return k: the page holds the steps of every kth episode, so that episodes take a fair share of it."""
+    histories = [training.history for training in trainings]
+    episodes = [each for history in histories for each in (*history.training_episodes, *history.test_episodes)]
+    n_numbers = sum(episode.observations.size + episode.actions.size + episode.n_steps for episode in episodes)
+    return max(1, math.ceil(n_numbers * 4 * _TEXT_SIZE / (_SHARE_OF_EPISODES * max(most_bytes, 1))))
 
 
 def _choose_weights(trainings: Sequence[ExploredTraining], n_shown: int, spare: float) -> list[list[NetworkWeights]]:
@@ -190,7 +199,7 @@ def _thinned(weights: Sequence[NetworkWeights], most: int) -> list[NetworkWeight
 
 
 def _contents(
-    trainings: Sequence[ExploredTraining], n_shown: int, weights: Sequence[Sequence[NetworkWeights]]
+    trainings: Sequence[ExploredTraining], n_shown: int, every: int, weights: Sequence[Sequence[NetworkWeights]]
 ) -> dict[str, Any]:
     """Return what the page shows, as JSON values; see `data.js` for the other end."""
     history = trainings[0].history
@@ -212,7 +221,7 @@ def _contents(
         "nActions": grid.n_actions,
         "colours": {name: _base64(colormaps[name](np.arange(256), bytes=True)[:, :3]) for name in _COLOUR_MAPS},
         "shown": list(range(min(n_shown, len(trainings)))),
-        "trainings": [_training(each, kept) for each, kept in zip(trainings, weights, strict=True)],
+        "trainings": [_training(each, kept, every) for each, kept in zip(trainings, weights, strict=True)],
     }
 
 
@@ -240,7 +249,7 @@ def _middle_of_visited(trainings: Sequence[ExploredTraining]) -> Any:
     return np.array([np.median(_visited(trainings, i)) for i in range(n_dimensions)])
 
 
-def _training(training: ExploredTraining, weights: Sequence[NetworkWeights]) -> dict[str, Any]:
+def _training(training: ExploredTraining, weights: Sequence[NetworkWeights], every: int) -> dict[str, Any]:
     history = training.history
     values = np.stack([each.values for each in weights]) if weights else np.zeros(0)
     validation = {number: score for number, score in training.validation_returns.items() if np.isfinite(score)}
@@ -252,21 +261,24 @@ def _training(training: ExploredTraining, weights: Sequence[NetworkWeights]) -> 
         "validation": [{"number": number, "score": score} for number, score in validation.items()],
         "bestEpisode": training.best_episode,
         "episodes": {
-            "training": _episodes(history.training_episodes),
-            "test": _episodes(history.test_episodes),
-            "evaluation": _episodes(training.evaluation_episodes),
+            "training": _episodes(history.training_episodes, every),
+            "test": _episodes(history.test_episodes, every),
+            "evaluation": _episodes(training.evaluation_episodes, 1),
         },
     }
 
 
-def _episodes(episodes: Sequence[EpisodeHistory]) -> dict[str, Any]:
-    """Return all steps in a row, and what tells the episodes apart."""
+def _episodes(episodes: Sequence[EpisodeHistory], every: int) -> dict[str, Any]:
+    """Return the steps of the last and of every kth episode before it in a row, and what tells the episodes apart."""
+    kept = episodes[::-1][::every][::-1]
+    numbers_kept = {episode.episode for episode in kept}
     return {
         "episodes": [
             {
                 "number": episode.episode,
                 "firstStep": episode.first_step,
                 "steps": episode.n_steps,
+                "isKept": episode.episode in numbers_kept,
                 "score": episode.score,
                 "epsilon": episode.epsilon,
                 "end": "goal" if episode.reached_goal else "end" if episode.terminated else "limit",
@@ -274,7 +286,7 @@ def _episodes(episodes: Sequence[EpisodeHistory]) -> dict[str, Any]:
             for episode in episodes
         ],
         **{
-            name: _base64(np.concatenate([np.zeros(0), *(getattr(each, name).ravel() for each in episodes)]), "<f4")
+            name: _base64(np.concatenate([np.zeros(0), *(getattr(each, name).ravel() for each in kept)]), "<f4")
             for name in ("observations", "actions", "rewards")
         },
     }

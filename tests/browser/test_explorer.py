@@ -115,6 +115,16 @@ def test_a_click_on_a_plane_shows_the_librarys_numbers(explorer, agent, tmp_path
     np.testing.assert_allclose(drawn["policy"], action[0], atol=1e-5)
 
 
+def history_of(actor, critic):
+    """A history of one episode, with these networks at its end."""
+    history = TrainingHistory(("x", "y", "z"), ("left", "right"), np.array([-2.0, 0.0]), np.array([2.0, 10.0]))
+    history.training_episodes = [make_episode(1, 0, 4, 3, 1.0, N_ACTIONS)]
+    history.grid = GridAxes(np.linspace(-1, 0, 3), np.linspace(0, 2, 3), 0, 2, 1, 5, np.array([0.5, 2.0, 1.0]))
+    history.networks = describe_networks(Networks(PureNetwork(actor), PureNetwork(critic)), OBSERVATIONS)
+    history.weights = [NetworkWeights(3, weights_of(initial_parts(actor, critic), OBSERVATIONS))]
+    return history
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -128,12 +138,7 @@ def test_any_network_is_evaluated_as_keras_does(page, tmp_path, changes):
     import tensorflow as tf
 
     actor, critic = actor_and_critic(**changes)
-    networks = Networks(PureNetwork(actor), PureNetwork(critic))
-    history = TrainingHistory(("x", "y", "z"), ("left", "right"), np.array([-2.0, 0.0]), np.array([2.0, 10.0]))
-    history.training_episodes = [make_episode(1, 0, 4, 3, 1.0, N_ACTIONS)]
-    history.grid = GridAxes(np.linspace(-1, 0, 3), np.linspace(0, 2, 3), 0, 2, 1, 5, np.array([0.5, 2.0, 1.0]))
-    history.networks = describe_networks(networks, OBSERVATIONS)
-    history.weights = [NetworkWeights(3, weights_of(initial_parts(actor, critic), OBSERVATIONS))]
+    history = history_of(actor, critic)
     write_explorer([ExploredTraining("random", history)], tmp_path / "explorer.html", "Random networks")
     page.goto((tmp_path / "explorer.html").as_uri())
 

@@ -50,7 +50,7 @@ function setKind(kind, focus = state.focus) {
 // Moves to a step of the episode that is shown, and chooses the state there.
 function goToStepOfEpisode(step) {
   const { episode } = episodeShown();
-  if (!episode) return;
+  if (!episode?.isKept) return;
   const cursor = Math.min(Math.max(step, 0), episode.steps);
   if (state.kind === "training") goTo(Math.max(episode.firstStep + cursor, Math.min(episode.firstStep + 1, lastStep)));
   set({ cursor, point: Float64Array.from(observationAt(episode, cursor, dimensions.length)) });
@@ -73,7 +73,7 @@ function draw() {
   for (const row of rows) row.draw();
   returnCharts.forEach(({ canvas, place }) => drawReturns(canvas, place));
   traceCharts.forEach(({ canvas, trace }) => {
-    if (shown.episode) drawTrace(canvas, trace, shown.episode, shown.cursor);
+    if (shown.episode?.isKept) drawTrace(canvas, trace, shown.episode, shown.cursor);
     else drawUnlessShown(canvas, "", () => prepared(canvas));
   });
   drawState();
@@ -90,7 +90,7 @@ function drawMoment() {
   byId("when").replaceChildren(
     element("b", {}, `agent step ${step.toLocaleString("en-US")}`), ` of ${lastStep.toLocaleString("en-US")} · `,
     element("b", {}, `episode ${episode.number}`), ` of ${training.episodes.training.length} · `,
-    `ε ${show(episode.epsilon, 2)} · networks of step ${weights.toLocaleString("en-US")}`,
+    `ε\u00a0${show(episode.epsilon, 2)} · networks of step ${weights.toLocaleString("en-US")}`,
   );
   byId("step").setAttribute("aria-valuetext", `agent step ${step}, episode ${episode.number}`);
 }
@@ -132,7 +132,7 @@ function play(what) {
     } else {
       part += seconds * STEPS_OF_EPISODE_PER_SECOND;
       const { episode, cursor } = episodeShown();
-      if (!episode || cursor >= episode.steps) return play(null);
+      if (!episode?.isKept || cursor >= episode.steps) return play(null);
       if (part >= 1) goToStepOfEpisode(cursor + Math.floor(part));
       part %= 1;
     }
@@ -158,6 +158,7 @@ function buildRows() {
   returnCharts = state.shown.map(place => {
     const canvas = element("canvas", { className: "returns", tabIndex: 0 });
     canvas.setAttribute("role", "slider");
+    canvas.setAttribute("aria-valuemin", 1);
     canvas.setAttribute("aria-label", `Returns${state.shown.length > 1 ? ` of ${trainings[place].name}` : ""}: episode`);
     listenToReturns(canvas, place);
     return { canvas, place };

@@ -23,19 +23,23 @@ function readTraining(raw, observationSize, actionSize) {
   };
 }
 
+// Episodes that are not kept have no steps here: in a long training, the page holds those of every kth.
 function readEpisodes(packed, observationSize, actionSize) {
   const observations = decode(packed.observations, Float32Array);
   const actions = decode(packed.actions, Float32Array);
   const rewards = decode(packed.rewards, Float32Array);
-  let start = 0;
-  return packed.episodes.map((episode, i) => {
-    const first = start, end = start += episode.steps;
-    return {
+  let step = 0, observation = 0;
+  return packed.episodes.map(episode => {
+    const nSteps = episode.isKept ? episode.steps : 0, nObservations = episode.isKept ? nSteps + 1 : 0;
+    const read = {
       ...episode,
-      observations: observations.subarray((first + i) * observationSize, (end + i + 1) * observationSize),
-      actions: actions.subarray(first * actionSize, end * actionSize),
-      rewards: rewards.subarray(first, end),
+      observations: observations.subarray(observation * observationSize, (observation + nObservations) * observationSize),
+      actions: actions.subarray(step * actionSize, (step + nSteps) * actionSize),
+      rewards: rewards.subarray(step, step + nSteps),
     };
+    step += nSteps;
+    observation += nObservations;
+    return read;
   });
 }
 

@@ -218,7 +218,7 @@ function pathsOf(place) {
   return [
     ...(test ? [{ episode: test, steps: isFollowed ? episodeShown().cursor : test.steps, colour: theme.test }] : []),
     { episode, steps, colour: theme.training },
-  ];
+  ].filter(path => path.episode.isKept);
 }
 
 // ---- charts
@@ -457,7 +457,8 @@ function describeEpisode({ episode, cursor }) {
   const name = state.kind === "evaluation" ? `Evaluation episode ${state.evaluation + 1}`
     : `${KIND_NAMES[state.kind]} episode ${episode.number}`;
   const whose = state.shown.length > 1 ? ` of ${trainings[state.focus].name}` : "";
+  const steps = `return ${show(episode.score, 4)} in ${show(episode.steps)} agent steps, ${ENDS[episode.end]}.`;
+  if (!episode.isKept) return `${name}${whose}: ${steps} Its steps are not in this page, to keep it small.`;
   const reward = episode.rewards.slice(0, cursor).reduce((sum, each) => sum + each, 0);
-  return `${name}${whose}: return ${show(episode.score, 4)} in ${show(episode.steps)} agent steps, ${ENDS[episode.end]}. `
-    + `Step ${cursor} of ${episode.steps}, return so far ${show(reward, 4)}.`;
+  return `${name}${whose}: ${steps} Step ${cursor} of ${episode.steps}, return so far ${show(reward, 4)}.`;
 }

@@ -10,6 +10,7 @@ from ddpg.history import EpisodeRecord, NetworkWeights
 from ddpg.visualizations import explorer
 from ddpg.visualizations.explorer import ExploredTraining, create_explorer, explored, explorer_page, write_explorer
 from ddpg.visualizations.notebook import Html
+from tests.ddpg.visualizations.conftest import LENGTHS, TEST_LENGTH
 
 N_WEIGHTS = 500
 
@@ -87,6 +88,17 @@ def test_weights_that_do_not_fit_are_left_out_evenly_the_trainings_shown_first_l
     assert (second[0], second[-1]) == (1, 101)
     assert set(np.diff(second)) <= {9, 10}
     assert [len(steps) for steps in kept(n_shown=2, n_moments=90)] == [44, 44, 2]
+
+
+def test_of_many_episodes_the_steps_of_some_are_kept(history):
+    training = ExploredTraining("long", history)
+    n_bytes = sum(4 * (2 * (n + 1) + n + n) for n in (*LENGTHS, *[TEST_LENGTH] * 3)) * 4 / 3
+    (whole,) = embedded(explorer_page([training], "Walk", most_bytes=int(n_bytes / 0.4) + 1))["trainings"]
+    (thinned,) = embedded(explorer_page([training], "Walk", most_bytes=int(n_bytes / 0.4 / 2) + 1))["trainings"]
+    assert [each["isKept"] for each in whole["episodes"]["training"]["episodes"]] == [True, True, True]
+    for kind, lengths in (("training", LENGTHS), ("test", [TEST_LENGTH] * 3)):
+        assert [each["isKept"] for each in thinned["episodes"][kind]["episodes"]] == [True, False, True]
+        assert decoded(thinned["episodes"][kind]["rewards"]).size == lengths[0] + lengths[2]
 
 
 def test_texts_cannot_end_the_page_and_nothing_is_requested(history):
