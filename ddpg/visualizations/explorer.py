@@ -30,7 +30,7 @@ MOST_BYTES = 4_900_000
 _FEWEST_MOMENTS = 12
 _COLOUR_MAPS = ("viridis", "cividis", "PuOr", "RdBu")
 _PAGE = Path(__file__).parent / "explorer_page"
-_SCRIPTS = ("data.js", "network.js", "model.js", "draw.js", "views.js", "controls.js")
+_SCRIPTS = ("data.js", "network.js", "model.js", "draw.js", "planes.js", "charts.js", "controls.js")
 _SHARE_OF_EPISODES = 0.4  # of the page, at most
 _TEXT_SIZE = 4 / 3  # of base64
 

@@ -108,8 +108,10 @@ function speakLater() {
   if (playing) return;
   speaking = setTimeout(() => {
     const where = dimensions.map(({ name }, i) => `${name} ${show(state.point[i])}`).join(", ");
-    const numbers = readoutRows().map(([label, values]) => `${label} ${values.map(value => show(value)).join(" and ")}`).join(", ");
-    byId("spoken").textContent = `Episode ${trainingEpisode(trainings[state.focus]).number}. ${where}: ${numbers}.`;
+    const spoken = values => values.map(value => show(value)).join(" and ");
+    const numbers = readoutRows().map(([label, values]) => `${label} ${spoken(values)}`);
+    const { number } = trainingEpisode(trainings[state.focus]);
+    byId("spoken").textContent = `Episode ${number}. ${where}: ${numbers.join(", ")}.`;
   }, 600);
 }
 
@@ -159,7 +161,8 @@ function buildRows() {
     const canvas = element("canvas", { className: "returns", tabIndex: 0 });
     canvas.setAttribute("role", "slider");
     canvas.setAttribute("aria-valuemin", 1);
-    canvas.setAttribute("aria-label", `Returns${state.shown.length > 1 ? ` of ${trainings[place].name}` : ""}: episode`);
+    const whose = state.shown.length > 1 ? ` of ${trainings[place].name}` : "";
+    canvas.setAttribute("aria-label", `Returns${whose}: episode`);
     listenToReturns(canvas, place);
     return { canvas, place };
   });
@@ -221,12 +224,16 @@ function buildChoices() {
   const names = dimensions.map(({ name }, i) => [i, name]);
   const choices = [];
   if (trainings.length > 1) {
-    choices.push(...trainings.map(({ name }, place) =>
-      checkbox(name, state.shown.includes(place), isShown => showTraining(place, isShown),
-        state.shown.length > 1 ? TRAINING_COLOURS[place % TRAINING_COLOURS.length] : null)));
+    const isOneOfMany = state.shown.length > 1;
+    choices.push(...trainings.map(({ name }, place) => checkbox(
+      name, state.shown.includes(place), isShown => showTraining(place, isShown), isOneOfMany && trainingColour(place),
+    )));
   }
   if (state.shown.length > 1) {
-    choices.push(checkbox("difference", state.withDifference, withDifference => { set({ withDifference }); buildRows(); }));
+    choices.push(checkbox("difference", state.withDifference, withDifference => {
+      set({ withDifference });
+      buildRows();
+    }));
   }
   if (dimensions.length > 2) {
     choices.push(
@@ -235,10 +242,11 @@ function buildChoices() {
     );
   }
   if (actionSize > 1) {
-    choices.push(select("action", data.actionNames.map((name, i) => [i, name]), state.action, action => changePlane({ action })));
+    const actions = data.actionNames.map((name, i) => [i, name]);
+    choices.push(select("action", actions, state.action, action => changePlane({ action })));
   }
-  choices.push(radios("scale", "Colours", [["run", "colours of the whole run"], ["frame", "of this moment"]], state.scale,
-    scale => set({ scale })));
+  const scales = [["run", "colours of the whole run"], ["frame", "of this moment"]];
+  choices.push(radios("scale", "Colours", scales, state.scale, scale => set({ scale })));
   choices.push(checkbox("paths", state.withPaths, withPaths => set({ withPaths })));
   rebuild(byId("choices"), ...choices);
 }
@@ -272,9 +280,11 @@ function buildEpisodeChoices() {
     }));
   }
   if (state.shown.length > 1) {
-    choices.unshift(select("of", state.shown.map(place => [place, trainings[place].name]), state.focus, focus => setKind(state.kind, focus)));
+    const shown = state.shown.map(place => [place, trainings[place].name]);
+    choices.unshift(select("of", shown, state.focus, focus => setKind(state.kind, focus)));
   }
-  const button = element("button", { type: "button", id: "drive", className: "wide", title: "Follow the episode, state by state" }, "Drive");
+  const button = element("button", { type: "button", id: "drive", className: "wide" }, "Drive");
+  button.title = "Follow the episode, state by state";
   button.addEventListener("click", drive);
   rebuild(byId("episode-choices"), ...choices, button);
 }
@@ -326,7 +336,8 @@ function drawLegends() {
 function buildNotes() {
   const kept = trainings.map(({ name, weights }) => `${weights.steps.length} moments of ${name}`).join(", ");
   const notes = [
-    `The page computes everything from the networks’ weights at ${kept}. Between two moments it holds the earlier ones.`,
+    `The page computes everything from the networks’ weights at ${kept}. `
+      + "Between two moments it holds the earlier ones.",
     "Q is in units of the normalised reward; states and actions are in the environment’s units. "
       + `Q max and its spread are taken over ${data.nActions} actions, evenly spaced.`,
   ];
@@ -334,7 +345,8 @@ function buildNotes() {
     notes.push("A plane shows two dimensions; the others have the values of the chosen state. "
       + "Axes span the training’s limits, or what its episodes visited.");
   }
-  const keys = element("p", {}, element("kbd", {}, "space"), " plays and pauses; ", element("kbd", {}, "← → ↑ ↓"),
+  const key = name => element("kbd", {}, name);
+  const keys = element("p", {}, key("space"), " plays and pauses; ", key("← → ↑ ↓"),
     " move the slider, the chosen state on a plane, or go from episode to episode, wherever the focus is.");
   byId("notes").replaceChildren(...notes.map(text => element("p", {}, text)), keys);
 }
@@ -422,8 +434,8 @@ function listen() {
     });
   }
   document.addEventListener("keydown", event => {
-    const isTyping = ["INPUT", "SELECT", "BUTTON", "TEXTAREA"].includes(event.target.tagName) && event.target.id !== "step";
-    if (event.key !== " " || isTyping) return;
+    const isOfControl = event.target.matches("input:not(#step), select, button");
+    if (event.key !== " " || isOfControl) return;
     event.preventDefault();
     play(playing ? null : "training");
   });

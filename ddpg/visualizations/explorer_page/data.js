@@ -31,9 +31,10 @@ function readEpisodes(packed, observationSize, actionSize) {
   let step = 0, observation = 0;
   return packed.episodes.map(episode => {
     const nSteps = episode.isKept ? episode.steps : 0, nObservations = episode.isKept ? nSteps + 1 : 0;
+    const firstNumber = observation * observationSize;
     const read = {
       ...episode,
-      observations: observations.subarray(observation * observationSize, (observation + nObservations) * observationSize),
+      observations: observations.subarray(firstNumber, firstNumber + nObservations * observationSize),
       actions: actions.subarray(step * actionSize, (step + nSteps) * actionSize),
       rewards: rewards.subarray(step, step + nSteps),
     };

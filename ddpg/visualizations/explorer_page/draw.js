@@ -1,5 +1,6 @@
-// Drawing on canvases: sizes, axes, colours and numbers.
+// Drawing on canvases: sizes, axes, colours and numbers; and elements of the page.
 
+const MARGIN = 16; // to the right of a chart
 const FONT = "12px system-ui, sans-serif";
 
 // The page's colours, which change with its light and dark mode.
@@ -9,6 +10,13 @@ function readTheme() {
   for (const name of ["paper", "ink", "soft", "line", "accent", "training", "test", "validation", "evaluation"]) {
     theme[name] = style.getPropertyValue(`--${name}`).trim();
   }
+}
+
+const TRAINING_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
+// The colour of a training, which is drawn alone in the page's ink.
+function trainingColour(place) {
+  return state.shown.length > 1 ? TRAINING_COLOURS[place % TRAINING_COLOURS.length] : theme.ink;
 }
 
 // A number with up to three significant digits, all digits of large ones, and a typographic minus.
@@ -49,6 +57,12 @@ function drawUnlessShown(canvas, key, draw) {
   draw();
 }
 
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -79,7 +93,8 @@ class Frame {
       const x = Math.round(this.toX(value)) + 0.5;
       if (grid) line(context, x, top, x, top + height); else line(context, x, top + height, x, top + height + 4);
       context.textAlign = "center";
-      context.fillText(show(value), x, top + height + 6);
+      const label = show(value), half = context.measureText(label).width / 2;
+      context.fillText(label, Math.min(x, left + width + MARGIN - half), top + height + 6);
     }
     context.textBaseline = "middle";
     context.textAlign = "right";
@@ -115,14 +130,19 @@ function polyline(context, points) {
   context.stroke();
 }
 
+const CORNERS = {
+  triangle: [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]],
+  diamond: [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]],
+};
+
 // Shapes differ as well as colours.
 function marker(context, shape, x, y, radius) {
   context.beginPath();
   if (shape === "circle") context.arc(x, y, radius, 0, 2 * Math.PI);
   else if (shape === "square") context.rect(x - radius * 0.85, y - radius * 0.85, 1.7 * radius, 1.7 * radius);
   else {
-    const turned = shape === "triangle" ? [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]] : [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]];
-    turned.forEach(([dx, dy], i) => context[i ? "lineTo" : "moveTo"](x + dx * radius, y + dy * radius));
+    const corners = CORNERS[shape];
+    corners.forEach(([dx, dy], i) => context[i ? "lineTo" : "moveTo"](x + dx * radius, y + dy * radius));
     context.closePath();
   }
   context.fill();

@@ -4,7 +4,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const dimensions = data.dimensions;
 const actionSize = data.actionNames.length;
 const trainings = data.trainings.map(raw => readTraining(raw, dimensions.length, actionSize));
-const colourMaps = Object.fromEntries(Object.entries(data.colours).map(([name, text]) => [name, decode(text, Uint8Array)]));
+const colourMaps = {};
+for (const [name, text] of Object.entries(data.colours)) colourMaps[name] = decode(text, Uint8Array);
 const lastStep = Math.max(...trainings.map(training => training.nSteps));
 
 const state = {
@@ -24,12 +25,22 @@ const state = {
   cursor: 0, // agent step of a test or evaluation episode; that of a training episode follows from the moment
 };
 
+// What planes show: a quantity of `evaluateStates`, its colours, and a note that names the action.
 const PANELS = [
-  { name: "qMax", title: "Q max", note: action => `greatest Q over ${action}`, colours: "viridis" },
-  { name: "spread", title: "Spread of Q", note: action => `its deviation over ${action}`, colours: "cividis" },
-  { name: "gradient", title: "dQ/da", note: action => `its slope by ${action}, at the policy`, colours: "PuOr", isSymmetric: true },
-  { name: "actionAtQMax", title: "Action at Q max", note: action => `${action} with the greatest Q`, colours: "RdBu", isAction: true },
-  { name: "policy", title: "Policy", note: action => `${action} that the actor takes`, colours: "RdBu", isAction: true },
+  { name: "qMax", title: "Q max", colours: "viridis", note: action => `greatest Q over ${action}` },
+  { name: "spread", title: "Spread of Q", colours: "cividis", note: action => `its deviation over ${action}` },
+  {
+    name: "gradient", title: "dQ/da", colours: "PuOr", isSymmetric: true,
+    note: action => `its slope by ${action}, at the policy`,
+  },
+  {
+    name: "actionAtQMax", title: "Action at Q max", colours: "RdBu", isAction: true,
+    note: action => `${action} with the greatest Q`,
+  },
+  {
+    name: "policy", title: "Policy", colours: "RdBu", isAction: true,
+    note: action => `${action} that the actor takes`,
+  },
 ];
 
 // Keeps the last result of a function, which is called again only for another key.
@@ -39,6 +50,12 @@ function remembered() {
     if (key !== lastKey) [lastKey, result] = [key, compute()];
     return result;
   };
+}
+
+// A function of a training's place that remembers its last result for each training.
+function perTraining(key, compute) {
+  const memories = trainings.map(remembered);
+  return place => memories[place](key(place), () => compute(place));
 }
 
 function evenly([low, high], n) {
@@ -79,17 +96,25 @@ function planeSize() {
   return [n, n];
 }
 
+function actionName() {
+  return data.actionNames[state.action];
+}
+
 function weightsIndex(training, step = state.step) {
   return lastUpTo(training.weights.steps, step);
 }
 
 // The planes of a training at the chosen moment, by the names of PANELS.
-const planesOf = (memories => place => {
-  const training = trainings[place], index = weightsIndex(training), [nX, nY] = planeSize();
+const planesOf = perTraining(keyOfPlanes, place => {
+  const training = trainings[place], [nX, nY] = planeSize();
+  const planes = evaluated(training, weightsIndex(training), statesOfPlane(nX, nY));
+  return { ...planes, nX, nY, key: keyOfPlanes(place) };
+});
+
+function keyOfPlanes(place) {
   const held = state.point.map((value, i) => i === state.x || i === state.y ? 0 : value);
-  const key = [index, nX, state.x, state.y, state.action, ...held].join();
-  return memories[place](key, () => ({ ...evaluated(training, index, statesOfPlane(nX, nY)), nX, nY, key }));
-})(trainings.map(remembered));
+  return [weightsIndex(trainings[place]), ...planeSize(), state.x, state.y, state.action, ...held].join();
+}
 
 // The candidate's planes less the baseline's.
 function differenceOf(baseline, candidate) {
@@ -101,32 +126,27 @@ function differenceOf(baseline, candidate) {
 
 // Planes on a coarse grid at some moments of the run, from which its colour limits are taken; the dimensions that are
 // not drawn have their reference values, so that colours keep their meaning while the chosen state moves.
-const sampledPlanes = (memories => place => {
-  const training = trainings[place];
-  return memories[place]([state.x, state.y, state.action].join(), () => {
-    const cost = costOf(training.networks, data.nActions, actionSize);
-    const nCells = Math.max(16, Math.min(CELLS_OF_LIMITS ** 2, 4 * MULTIPLICATIONS_AT_REST / cost / MOMENTS_OF_LIMITS));
-    const n = Math.floor(Math.sqrt(nCells));
-    const states = state.y === null
-      ? statesOfPlane(n * n, 1, data.grid.reference)
-      : statesOfPlane(n, n, data.grid.reference);
-    return Array.from(evenly([0, lastStep], MOMENTS_OF_LIMITS), step =>
-      evaluated(training, weightsIndex(training, Math.round(step)), states));
-  });
-})(trainings.map(remembered));
+const sampledPlanes = perTraining(() => [state.x, state.y, state.action].join(), place => {
+  const training = trainings[place], cost = costOf(training.networks, data.nActions, actionSize);
+  const affordable = Math.sqrt(4 * MULTIPLICATIONS_AT_REST / MOMENTS_OF_LIMITS / cost);
+  const n = Math.max(4, Math.min(CELLS_OF_LIMITS, Math.floor(affordable)));
+  const states = statesOfPlane(...(state.y === null ? [n * n, 1] : [n, n]), data.grid.reference);
+  return Array.from(evenly([0, lastStep], MOMENTS_OF_LIMITS), step =>
+    evaluated(training, weightsIndex(training, Math.round(step)), states));
+});
 
 // Colour limits of a panel, the same for all trainings that are shown.
 function limitsOfPanel(panel) {
   if (panel.isAction) return [data.actionLow[state.action], data.actionHigh[state.action]];
-  return colourLimits(state.shown.flatMap(place => state.scale === "run"
-    ? sampledPlanes(place).flatMap(planes => [...planes[panel.name]])
-    : [...planesOf(place)[panel.name]]), panel.isSymmetric);
+  const planes = state.shown.flatMap(place => state.scale === "run" ? sampledPlanes(place) : [planesOf(place)]);
+  return colourLimits(planes.flatMap(each => [...each[panel.name]]), panel.isSymmetric);
 }
 
 function differenceLimits(panel, candidate) {
   if (state.scale === "frame") return colourLimits(differenceOf(state.shown[0], candidate)[panel.name], true);
-  const [a, b] = [state.shown[0], candidate].map(sampledPlanes);
-  return colourLimits(a.flatMap((planes, i) => [...planes[panel.name]].map((value, j) => b[i][panel.name][j] - value)), true);
+  const [a, b] = [state.shown[0], candidate].map(place =>
+    sampledPlanes(place).flatMap(planes => [...planes[panel.name]]));
+  return colourLimits(a.map((value, i) => b[i] - value), true);
 }
 
 // The training episode at a moment: the one that a step has just been made in.
@@ -156,24 +176,26 @@ function episodeShown() {
 // What tells apart what the networks say of the chosen state at the chosen moment.
 function keyOfState() {
   const indices = state.shown.map(place => weightsIndex(trainings[place]));
-  return [...indices, state.action, ...state.point].join();
+  return [...state.shown, ...indices, state.action, ...state.point].join();
+}
+
+function chosenState() {
+  return batch(1, 1, dimensions.length, Float64Array.from(state.point));
 }
 
 // What the networks say of the chosen state at the chosen moment.
-const stateNow = (memories => place => {
-  const training = trainings[place], index = weightsIndex(training);
-  return memories[place](`${state.shown} ${keyOfState()}`, () =>
-    evaluated(training, index, batch(1, 1, dimensions.length, Float64Array.from(state.point))));
-})(trainings.map(remembered));
+const stateNow = perTraining(keyOfState, place =>
+  evaluated(trainings[place], weightsIndex(trainings[place]), chosenState()));
 
 const POINTS_OF_LINE = 81;
 
 // Q over the action in the chosen state.
-const lineNow = (memories => place => {
-  const training = trainings[place], index = weightsIndex(training);
-  return memories[place](`${state.shown} ${keyOfState()}`, () =>
-    evaluateState(training, index, state.point, state.action, POINTS_OF_LINE, data.actionLow, data.actionHigh));
-})(trainings.map(remembered));
+const lineNow = perTraining(keyOfState, place => {
+  const training = trainings[place], { actionLow, actionHigh } = data;
+  return evaluateState(
+    training, weightsIndex(training), chosenState(), state.action, POINTS_OF_LINE, actionLow, actionHigh,
+  );
+});
 
 const MOMENTS_MOVING = 48;
 
@@ -183,9 +205,8 @@ const historyOfState = (memories => place => {
   const key = [state.action, ...state.point].join();
   const stride = state.isMoving ? Math.ceil(steps.length / MOMENTS_MOVING) : 1;
   if (memory.key === key && memory.stride <= stride) return memory;
-  const at = batch(1, 1, dimensions.length, Float64Array.from(state.point));
   const indices = Array.from({ length: Math.ceil(steps.length / stride) }, (_, i) => i * stride);
-  const moments = indices.map(index => evaluated(training, index, at));
+  const moments = indices.map(index => evaluated(training, index, chosenState()));
   return Object.assign(memory, {
     key,
     stride,

@@ -45,7 +45,7 @@ function dense([x], [kernel, bias]) {
   return batch(x.n, x.m, width, product(x.data, kernel, x.width, width, bias), tangent);
 }
 
-// Where an operation on single numbers writes: into its input, if no other operation reads that, else into a new batch.
+// Where an operation on single numbers writes: into its input, if no other operation reads that, or a new batch.
 function target(x, { isOnlyReader }) {
   return isOnlyReader ? x : batch(x.n, x.m, x.width, undefined, x.tangent && new Float64Array(x.data.length));
 }
@@ -155,7 +155,8 @@ function networksAt(training, index) {
 }
 
 function bind({ networks, weights }, index) {
-  const values = Float64Array.from(weights.values.subarray(index * networks.n_weights, (index + 1) * networks.n_weights));
+  const start = index * networks.n_weights;
+  const values = Float64Array.from(weights.values.subarray(start, start + networks.n_weights));
   const bound = (operations, nInputs) => operations.map(operation => ({
     ...operation,
     arrays: operation.arrays.map(({ start, shape }) => values.subarray(start, start + size(shape))),
@@ -245,12 +246,11 @@ function evaluateStates(training, index, observations, dimension, nActions, acti
   return result;
 }
 
-// Q along an action dimension in one state, with the policy's action: all of its dimensions, in the environment's units.
+// Q along an action dimension in one state, and all of the policy's action; actions are in the environment's units.
 function evaluateState(training, index, observation, dimension, nActions, actionLow, actionHigh) {
   const networks = networksAt(training, index);
-  const observations = batch(1, 1, observation.length, Float64Array.from(observation));
-  const policy = evaluateActor(networks, observations);
-  const prepared = prepareCritic(networks, observations);
+  const policy = evaluateActor(networks, observation);
+  const prepared = prepareCritic(networks, observation);
   const line = actionsOnLine(policy, dimension, actionLine(nActions));
   const unscale = (value, k) => (actionHigh[k] + actionLow[k]) / 2 + value * (actionHigh[k] - actionLow[k]) / 2;
   return {
