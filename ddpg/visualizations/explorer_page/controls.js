@@ -2,7 +2,8 @@
 
 const byId = name => document.getElementById(name);
 let rows = [], returnCharts = [], traceCharts = [];
-let isDrawingDue = false, playing = null; // what plays: null, "training" or "episode"
+let isDrawingDue = false;
+let playing = null; // what plays, "training" or "episode", if anything does
 const SPEEDS = [
   ["10 steps a second", () => 10],
   ["whole run in 2 min", () => lastStep / 120],
@@ -35,13 +36,12 @@ function goToEpisode(place, number, kind = "training") {
   set({ cursor: episodeShown().episode?.steps ?? 0 });
 }
 
+// Shows another kind of episodes step by step; evaluation episodes, with the networks that they were run with.
 function setKind(kind, focus = state.focus) {
-  const moved = focus !== state.focus;
+  const moved = focus !== state.focus, { bestEpisode, episodes } = trainings[focus];
   set({ kind, focus, cursor: 0 });
-  if (kind === "evaluation" && trainings[focus].bestEpisode !== null) {
-    const best = trainings[focus].episodes.training.find(episode => episode.number === trainings[focus].bestEpisode);
-    if (best) goTo(best.firstStep + best.steps);
-  }
+  const best = episodes.training.find(episode => episode.number === bestEpisode);
+  if (kind === "evaluation" && best) goTo(best.firstStep + best.steps);
   if (kind !== "training") set({ cursor: episodeShown().episode?.steps ?? 0 });
   if (moved) buildTraces();
   buildEpisodeChoices();
@@ -115,36 +115,40 @@ function speakLater() {
   }, 600);
 }
 
+// Plays the training or an episode; null pauses.
 function play(what) {
-  playing = what;
-  set({ isMoving: Boolean(what) });
+  const run = playing = what && { what, part: 0 };
+  set({ isMoving: Boolean(run) });
   byId("play").textContent = what === "training" ? "Pause" : "Play";
-  const drive = byId("drive");
-  if (drive) drive.textContent = what === "episode" ? "Pause" : "Drive";
-  if (!what) return speakLater();
+  byId("drive").textContent = what === "episode" ? "Pause" : "Drive";
   if (what === "training" && state.step >= lastStep) goTo(0);
-  let before = performance.now(), part = 0;
-  const advance = now => {
-    if (playing !== what) return;
-    const seconds = Math.min((now - before) / 1000, 0.25);
-    before = now;
-    if (what === "training") {
-      goTo(state.step + seconds * SPEEDS[byId("speed").value][1]());
-      if (state.step >= lastStep) return play(null);
-    } else {
-      part += seconds * STEPS_OF_EPISODE_PER_SECOND;
-      const { episode, cursor } = episodeShown();
-      if (!episode?.isKept || cursor >= episode.steps) return play(null);
-      if (part >= 1) goToStepOfEpisode(cursor + Math.floor(part));
-      part %= 1;
-    }
-    requestAnimationFrame(advance);
-  };
-  requestAnimationFrame(advance);
+  if (run) requestAnimationFrame(now => advance(run, now, now)); else speakLater();
+}
+
+// Each run goes on until it is over, or another has begun.
+function advance(run, before, now) {
+  if (playing !== run) return;
+  const seconds = Math.min((now - before) / 1000, 0.25);
+  const isOver = run.what === "training" ? advanceTraining(seconds) : advanceEpisode(run, seconds);
+  if (isOver) play(null); else requestAnimationFrame(next => advance(run, now, next));
+}
+
+function advanceTraining(seconds) {
+  goTo(state.step + seconds * SPEEDS[byId("speed").value][1]());
+  return state.step >= lastStep;
+}
+
+function advanceEpisode(run, seconds) {
+  const { episode, cursor } = episodeShown();
+  if (!episode?.isKept || cursor >= episode.steps) return true;
+  run.part += seconds * STEPS_OF_EPISODE_PER_SECOND;
+  if (run.part >= 1) goToStepOfEpisode(cursor + Math.floor(run.part));
+  run.part %= 1;
+  return false;
 }
 
 function drive() {
-  if (playing === "episode") return play(null);
+  if (playing?.what === "episode") return play(null);
   const { episode, cursor } = episodeShown();
   if (episode && cursor >= episode.steps) goToStepOfEpisode(0);
   play("episode");
@@ -276,14 +280,15 @@ function buildEpisodeChoices() {
     choices.push(select("from", options, state.evaluation, evaluation => {
       set({ evaluation });
       goToStepOfEpisode(0);
-      drive();
+      play("episode");
     }));
   }
   if (state.shown.length > 1) {
     const shown = state.shown.map(place => [place, trainings[place].name]);
     choices.unshift(select("of", shown, state.focus, focus => setKind(state.kind, focus)));
   }
-  const button = element("button", { type: "button", id: "drive", className: "wide" }, "Drive");
+  const button = element("button", { type: "button", id: "drive", className: "wide" });
+  button.textContent = playing?.what === "episode" ? "Pause" : "Drive";
   button.title = "Follow the episode, state by state";
   button.addEventListener("click", drive);
   rebuild(byId("episode-choices"), ...choices, button);
@@ -419,7 +424,7 @@ function listen() {
     goTo(Number(slider.value));
   });
   slider.addEventListener("change", () => set({ isMoving: false }));
-  byId("play").addEventListener("click", () => play(playing === "training" ? null : "training"));
+  byId("play").addEventListener("click", () => play(playing?.what === "training" ? null : "training"));
   for (const [name, by] of [["back", -1], ["forward", 1]]) {
     byId(name).addEventListener("click", () =>
       goToEpisode(state.focus, trainingEpisode(trainings[state.focus]).number + by, state.kind));
