@@ -171,11 +171,11 @@ function rowOfTraining(place) {
 }
 
 function rowOfDifference(place) {
-  const [baseline] = state.shown;
+  const [baseline] = state.shown, remember = remembered();
   return new PlaneRow({
     heading: `Difference: ${trainings[place].name} less ${trainings[baseline].name}`,
     colour: theme.soft,
-    planes: () => differenceOf(baseline, place),
+    planes: () => remember([baseline, place].map(keyOfPlanes).join(), () => differenceOf(baseline, place)),
     limits: panel => differenceLimits(panel, place),
     colours: "PuOr",
     paths: () => [],

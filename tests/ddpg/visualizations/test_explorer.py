@@ -71,6 +71,7 @@ def test_dimensions_that_no_snapshot_drew_span_what_episodes_visited(history_of,
 
 def test_weights_that_do_not_fit_are_left_out_evenly_the_trainings_shown_first_last(history, monkeypatch):
     monkeypatch.setattr(explorer, "_FEWEST_MOMENTS", 2)
+    monkeypatch.setattr(explorer, "_SHARE_OF_EPISODES", np.inf)
     history.weights = [NetworkWeights(step, np.full(N_WEIGHTS, step, np.float32)) for step in range(1, 102)]
     trainings = [ExploredTraining(name, history) for name in ("a", "b", "c")]
     moment = (N_WEIGHTS + 1) * 4 * 4 / 3
