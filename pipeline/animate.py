@@ -1,4 +1,7 @@
-"""The animate stage: videos and pictures of the median seed's training and policy, into `results/animate/`."""
+"""The animate stage: videos and pictures of the median seed's training and policy, and the explorer of all seeds.
+
+They go into `results/animate/`.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
 from ddpg.environments import pictures, running_statistics
 from ddpg.environments.interface import Environment, make
-from ddpg.files import DamagedFileError
+from ddpg.files import DamagedFileError, replacing
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
 from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.visualizations import (
@@ -23,6 +26,7 @@ from ddpg.visualizations import (
 )
 from ddpg.visualizations.learning_curves import Measure
 from pipeline import results, stage, tracking
+from pipeline.exploration import page_of_seeds
 from pipeline.params import Params
 from pipeline.provenance.result import Result
 from pipeline.stages import EVALUATE, TRAIN
@@ -34,7 +38,7 @@ ROLLOUT = "rollout.mp4"
 
 def animate(params: Params) -> None:
     """Draws everything and records it."""
-    evaluated, settings = Result(), params.animate
+    evaluated, settings = Result(params=params.model_dump(mode="json")), params.animate
     history = TrainingHistory.load(evaluated.path(TRAIN, f"seeds/{evaluated.median_seed}/history.npz"))
     training = evaluated.read_training([*MEASURES, "is_best"])
     trajectories, policy = (evaluated.path(EVALUATE, name) for name in ("trajectories.npz", "policy"))
@@ -51,6 +55,8 @@ def animate(params: Params) -> None:
             gif_frames=settings.gif_frames,
         )
     draw_poster(history, results.ANIMATE / "poster.png")
+    with replacing(results.ANIMATE / "explorer.html") as temporary:
+        temporary.write_text(page_of_seeds(evaluated, episodes), encoding="utf-8")
     action_value = ActionValue.load(policy)
     assert history.grid is not None  # the train stage always takes snapshots
     try:
@@ -65,7 +71,7 @@ def animate(params: Params) -> None:
         next(measure for measure in MEASURES if training[measure].notna().any()),
         rng=generator(params.evaluate.seed, Stream.BOOTSTRAP),
     )
-    tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
+    tracking.record("animate", evaluated.params, results.RESULTS)
 
 
 def film(

@@ -71,6 +71,7 @@ ANIMATE = Stage(
         "training.gif",
         "rollout.mp4",
         "poster.png",
+        "explorer.html",
         "learning_curves.png",
         "phase_portrait.png",
     ),

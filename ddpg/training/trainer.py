@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
+from ddpg.algorithm.operations import describe_networks, weights_of
 from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
 from ddpg.environments import dimensions, interface, running_statistics
@@ -21,12 +22,13 @@ from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import (
     EpisodeHistory,
     EpisodeRecord,
+    NetworkWeights,
     TrainingHistory,
     records_from_arrays,
     records_to_arrays,
 )
 from ddpg.seeding import Stream, episode_seed
-from ddpg.training.snapshots import StateGrid
+from ddpg.training.snapshots import StateGrid, snapshots_per_weights
 from ddpg.training.validation import Returns, Validation, race
 
 StepCallback = Callable[[], None]
@@ -172,9 +174,8 @@ class Trainer:
             self.records.append(record)
             self.progress = self.progress.after(record, environment_steps, target)
             yield record
-        last_step = self.history.snapshots[-1].step if self.history.snapshots else 0
-        if grid is not None and self.history.n_steps > last_step:
-            self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes))
+        if grid is not None and self.history.n_steps:
+            self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes), is_last=True)
         self.close()
 
     def close(self) -> None:
@@ -251,6 +252,7 @@ class Trainer:
         del history.training_episodes[n_recorded:]
         history.test_episodes[:] = [each for each in history.test_episodes if each.episode <= n_recorded]
         history.snapshots[:] = [each for each in history.snapshots if each.step <= history.n_steps]
+        history.weights[:] = [each for each in history.weights if each.step <= history.n_steps]
 
     def _next_epsilon(self, progress: TrainingProgress) -> float:
         config = progress.config
@@ -393,22 +395,29 @@ class Trainer:
         ):
             raise ValueError("grid: expected that of the snapshots which the history holds, received another")
         self.history.grid = grid.axes
+        self.history.networks = describe_networks(self.agent.learner.compiled.networks, self.agent.observations)
         return grid
 
-    def _take_snapshot(self, grid: StateGrid, step: int, episode: int) -> None:
-        self.history.snapshots.append(
-            grid.snapshot(self.agent.learner.evaluate_grid, self.agent.observations, step, episode)
-        )
+    def _take_snapshot(self, grid: StateGrid, step: int, episode: int, *, is_last: bool = False) -> None:
+        """Adds a snapshot and, where it is their turn, the weights, unless the history has them of this step."""
+        snapshots, weights, learner = self.history.snapshots, self.history.weights, self.agent.learner
+        if not snapshots or snapshots[-1].step < step:
+            snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
+        assert self.history.networks is not None  # described with the grid
+        every = snapshots_per_weights(snapshots[-1], self.history.networks["n_weights"])
+        is_due = is_last or (len(snapshots) - 1) % every == 0
+        if is_due and (not weights or weights[-1].step < step):
+            weights.append(NetworkWeights(step, weights_of(learner.parts, self.agent.observations)))
 
     @property
     def log_lengths(self) -> LogLengths:
-        """How much `log_since` has to tell: training episodes, test episodes, snapshots and records so far."""
+        """How much `log_since` has to tell: training episodes, test episodes, snapshots, weights and records so far."""
         return *self.history.lengths, len(self.records)
 
     def log_since(self, lengths: LogLengths) -> dict[str, NDArray[Any]]:
         """The history and the records that came after the log had these lengths, as arrays."""
         *of_history, n_records = lengths
-        later = self.history.since((of_history[0], of_history[1], of_history[2]))
+        later = self.history.since(of_history)
         return later.to_arrays() | records_to_arrays(self.records[n_records:])
 
     def extend_log(self, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -223,6 +223,7 @@ def test_an_interrupted_episode_is_made_again_in_the_same_process():
     history = agent.continue_training()
     assert [record.episode for record in agent.records] == [1, 2, 3, 4]
     assert [snapshot.step for snapshot in history.snapshots] == list(range(1, 25))
+    assert [weights.step for weights in history.weights] == sorted({weights.step for weights in history.weights})
 
 
 @pytest.mark.parametrize("interrupted_by", ["test", "validate"])

@@ -6,6 +6,7 @@ import pytest
 from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from ddpg.agent import DDPG
+from ddpg.algorithm.operations import weights_of
 from ddpg.algorithm.replay_buffer import Transition
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 from ddpg.environments.running_statistics import state_dict
@@ -357,6 +358,21 @@ def test_snapshots_come_at_multiples_of_their_steps_and_at_the_end():
     assert [(snapshot.step, snapshot.episode) for snapshot in agent.history.snapshots] == [
         (5, 1), (10, 2), (15, 3), (20, 4), (24, 4),
     ]  # fmt: skip
+
+
+def test_weights_are_kept_at_every_kth_snapshot_and_at_the_end():
+    agent = small_agent()
+    run(agent, gen_q_a_frames_every_n_steps=1, grid=GridConfig(n_cells=2, n_actions=2))
+    history = agent.history
+    # A plane has 4 numbers for 3 quantities and for 2 of each action.
+    every = math.ceil(history.networks["n_weights"] / (4 * (3 + 2 * 2)))
+    assert 1 < every < 24
+    assert [weights.step for weights in history.weights] == sorted({*range(1, 25, every), 24})
+    expected = weights_of(agent.learner.parts, agent.observations)
+    np.testing.assert_array_equal(history.weights[-1].values, expected)
+    assert not np.array_equal(history.weights[-2].values, expected)
+    list(agent.trainer.resume())
+    assert [weights.step for weights in history.weights] == sorted({*range(1, 25, every), 24})
 
 
 def test_a_test_episode_carries_the_number_of_the_training_episode_before_it():
