@@ -114,9 +114,9 @@ class Clock:
     def without(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, during which the clock stands still."""
 
-        def stopped(*arguments: Any) -> Any:
+        def stopped(*arguments: Any, **options: Any) -> Any:
             started = time.perf_counter()
-            result = function(*arguments)
+            result = function(*arguments, **options)
             self.uncounted += time.perf_counter() - started
             return result
 
@@ -173,7 +173,7 @@ def train_ours(preset: str, seed: int, steps: int | None) -> dict[str, Any]:
     agent.trainer.validate = clock.without(agent.trainer.validate)
     validations = []
     for record in agent.trainer.train(train):
-        if not math.isnan(record.validation_return):
+        if record.validation_episodes == train.n_validation_episodes:  # others retired from theirs
             validations.append((record.environment_steps, clock.seconds, record.validation_return))
     run = {"environment_steps": record.environment_steps, "seconds": clock.seconds, "validations": validations}
     with tempfile.TemporaryDirectory() as folder:
