@@ -52,7 +52,7 @@ ui: $(INSTALLED) ## Serve the MLflow UI for this project's store (PORT=5000)
 	python -m pipeline.ui --port $(PORT)
 
 bench: $(BENCH)/.installed ## Measure speed against other libraries, in a separate environment
-	for benchmark in agent_step session to_solved seeds pipeline_runs scale floor animation; do \
+	for benchmark in agent_step session to_solved seeds pipeline_runs scale floor calibration animation; do \
 		$(BENCH)/bin/python benchmarks/$$benchmark.py || exit 1; done
 
 notebook: $(INSTALLED) ## Rerun the notebook and save its outputs

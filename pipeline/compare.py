@@ -22,8 +22,9 @@ _RULES = """\
 The first revision is the baseline of all others; if it is the only one, the workspace is compared with it. A revision
 is a commit, a branch, a tag, a DVC experiment's name, an MLflow run's id or `workspace`.
 
-A difference counts if its 95% bootstrap interval over seeds excludes 0. Seeds are paired if both revisions have the
-same ones, evaluated from the same start states. A seed that diverged or never solved the task counts as the worst.
+A difference counts if its 95% interval over seeds excludes 0. It is of pairs if both revisions have the same seeds,
+evaluated from the same start states, and their scores correlate beyond chance: without correlation, pairing loses
+power. A seed that diverged or never solved the task counts as the worst.
 The exit status is 0; 1 after a regression that --fail-on-regression asks for; 2 for an invalid argument or file."""
 
 

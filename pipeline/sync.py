@@ -13,6 +13,7 @@ from pipeline.errors import USER_ERRORS, RevisionError, report
 from pipeline.params import Params, load
 from pipeline.provenance.git import GitState, Origin, project_root, remote_address, run_git
 from pipeline.provenance.revision import WORKSPACE, Revision
+from pipeline.provenance.software import tags_of
 from pipeline.revisions.digests import all_digests, digests_by_commit, digests_of
 from pipeline.revisions.names import commits, experiments, parent_of, references, resolve
 from pipeline.revisions.retrieval import results_of
@@ -132,7 +133,8 @@ def _record(revision: Revision) -> bool:
     with results_of(revision) as results:
         params = _as_stages_record(results.params)
         try:
-            recorded = record_missing(params, results.folder / "results", results.stages, _origin(revision))
+            origin = _origin(revision, params["environment"]["id"])
+            recorded = record_missing(params, results.folder / "results", results.stages, origin)
         except TrackingError as error:
             raise TrackingError(f"{revision.name}: {error}") from None
     for run in dict.fromkeys(run for _, run in recorded):
@@ -155,7 +157,7 @@ def _names(params: Mapping[str, Any]) -> set[str]:
     return {name for name, _ in flatten(params, ".")}
 
 
-def _origin(revision: Revision) -> Origin | None:
+def _origin(revision: Revision, environment: str) -> Origin | None:
     if revision.commit is None:
         return None
     project = project_root()
@@ -169,6 +171,7 @@ def _origin(revision: Revision) -> Origin | None:
         git=GitState(commit=revision.commit, remote=remote_address(project)),
         experiment=experiment,
         is_current=digests_of(revision) == present,
+        software=tags_of(revision, environment),
     )
 
 

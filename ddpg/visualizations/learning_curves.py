@@ -32,7 +32,7 @@ def draw_learning_curves(
     Args:
         episodes: A row for each seed and episode, with columns `seed`, `episode`, `is_best` and the measure. Where a
             seed has no row, or NaN, its latest value before counts in the mean: the policy is as good as it was last
-            seen. Before its first value it does not count.
+            seen. The mean begins when every seed has a value.
         path: Ends in `.png` or `.svg`.
         reward_threshold: Return from which the environment counts as solved.
         measure: The column drawn; at least one of its values is not NaN.
@@ -68,8 +68,9 @@ def draw_group(
 ) -> None:
     """Draw a group of seeds: faint curves with a star at each best policy, and their interquartile mean.
 
-    The mean at each episode has a band, its bootstrap interval clipped to the range of the returns; a single seed has
-    neither. See `ddpg.evaluation.statistics`.
+    The mean begins at the first episode by which every seed has had a value: it would jump where another seed joins.
+    It has a band, its bootstrap interval clipped to the range of the returns; a single seed has neither. See
+    `ddpg.evaluation.statistics`.
 
     Args:
         axes: The axes to draw on.
@@ -89,16 +90,18 @@ def draw_group(
         text = (f"seed {seed}" if alone else "one seed") if i == 0 else None
         axes.plot(curve.index, curve, color=colour, linewidth=width, alpha=opacity, label=text)
     if not alone:
+        filled = returns.ffill()
+        begun = filled[filled.notna().all(axis="columns")]
         intervals = [
             bootstrap(row.dropna().to_numpy(), interquartile_mean, confidence_level, n_bootstrap_samples, rng)
-            for _, row in returns.ffill().iterrows()
+            for _, row in begun.iterrows()
         ]
         means, lows, highs = np.transpose(intervals)
         lows, highs = (np.clip(ends, drawn[measure].min(), drawn[measure].max()) for ends in (lows, highs))
         text = f"{100 * confidence_level:g} % bootstrap interval"
-        axes.fill_between(returns.index, lows, highs, color=colour, alpha=0.25, linewidth=0, label=text)
+        axes.fill_between(begun.index, lows, highs, color=colour, alpha=0.25, linewidth=0, label=text)
         text = f"interquartile mean of {returns.shape[1]} seeds"
-        axes.plot(returns.index, means, color=colour, linewidth=2.2, label=text)
+        axes.plot(begun.index, means, color=colour, linewidth=2.2, label=text)
     best = drawn[drawn["is_best"].astype(bool)].groupby("seed").tail(1)
     if not best.empty:
         axes.plot(

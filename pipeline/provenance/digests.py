@@ -15,6 +15,8 @@ def content_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, _md5).hexdigest()
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    # .dvcignore names it.
+    files = {name: file for name, file in files.items() if "__pycache__" not in name.split("/")}
     listing = [{"md5": content_digest(files[name]), "relpath": name} for name in sorted(files)]
     return f"{_md5(json.dumps(listing).encode()).hexdigest()}.dir"
 

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,8 +21,20 @@ _SETTINGS = (
     "diff.mnemonicPrefix=false",
     "diff.srcPrefix=a/",
     "diff.dstPrefix=b/",
+    # It would be relative to the project's folder, which may be below the repository's.
+    "diff.relative=false",
+    # Git fails if the file of the user's setting does not exist.
+    f"diff.orderFile={os.devnull}",
+    "diff.submodule=short",
 )
 """Instead of the user's own."""
+_OF_ANOTHER_REPOSITORY = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"),
+    *("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"),
+}
+"""Variables that change what a command is about, as git sets some of them in hooks."""
+DIFF = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
+"""Shows changes as they are, whatever drivers the user has for files of some kind."""
 _DVC_VARIABLES = {
     "DVC_EXP_NAME": "dvc.experiment",
     "DVC_EXP_BASELINE_REV": "dvc.baseline",
@@ -36,21 +48,25 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path(__file__).resolve().parents[2])
 
 
-def run_git(folder: Path, *arguments: str, text: str | None = None) -> str | None:
+def run_git(folder: Path, *arguments: str, text: str | None = None, may_fail: bool = True) -> str | None:
     """Output of a git command without the final newline; `None` if it has none or finds nothing.
 
     Args:
         folder: Working directory of the command.
         arguments: The command and its arguments.
         text: Its standard input.
+        may_fail: Whether a failure means that nothing was found, unless git cannot read the repository at all.
 
     Raises:
-        GitError: Git cannot read the repository that holds the folder, such as one of another user.
+        GitError: Git cannot read the repository that holds the folder, such as one of another user; or the command
+            failed, and may not.
     """
     try:
         done = _run(folder, *arguments, text=text)
         if done.returncode != 0:
             _require_readable(folder)
+            if not may_fail:
+                raise GitError(f"git: {done.stderr.decode(errors='replace').strip()}")
     except FileNotFoundError:  # no git on this machine
         return None
     return done.stdout.decode(errors="replace").rstrip("\n") or None if done.returncode == 0 else None
@@ -68,7 +84,7 @@ def _run(folder: Path, *arguments: str, text: str | None = None) -> "subprocess.
     return subprocess.run(
         ["git", *itertools.chain(*(("-c", setting) for setting in _SETTINGS)), *arguments],
         cwd=folder,
-        env=os.environ | {"LC_ALL": "C"},
+        env={name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY} | {"LC_ALL": "C"},
         input=(text or "").encode(),
         capture_output=True,
         check=False,
@@ -121,7 +137,7 @@ def git_state(folder: Path) -> GitState:
         return GitState()
     commit = run_git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     paths = ("--", ".", *(f":(exclude){name}" for name in _GENERATED))
-    changes = run_git(folder, "diff", "--binary", "--no-color", "--no-ext-diff", "HEAD", *paths) if commit else None
+    changes = run_git(folder, *DIFF, "--binary", "HEAD", *paths, may_fail=False) if commit else None
     untracked = run_git(folder, "ls-files", "--others", "--exclude-standard", *paths)
     names = [f"# untracked: {name}" for name in (untracked or "").splitlines()]
     return GitState(
@@ -165,6 +181,9 @@ class Origin:
 
     is_current: bool = True
     """Whether it is the project's current result, whose model becomes the newest."""
+
+    software: Mapping[str, str] | None = None
+    """Tags of the packages and the environment that computed it, see `provenance.software`; `None`: those here."""
 
 
 def origin_of(folder: Path) -> Origin:

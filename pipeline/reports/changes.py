@@ -1,18 +1,18 @@
 """What differs between two revisions besides their scores: parameters, code and packages."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pipeline.provenance.git import project_root, run_git
+from pipeline.provenance.git import DIFF, project_root, run_git
 from pipeline.provenance.result import Result
-from pipeline.provenance.revision import Revision, text_of
+from pipeline.provenance.revision import Revision
+from pipeline.provenance.software import ENVIRONMENTS, PACKAGES, dependencies_of, packages_of
 from pipeline.reports.formats import show_value
 from pipeline.stages import flatten
 
-_NOT_CODE = ("results", "dvc.lock", "params.yaml", "requirements.lock")
+_NOT_CODE = ("results", "dvc.lock", "params.yaml", PACKAGES)
 _STAT_WIDTH = 96
-_REQUIREMENT = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
+_SHORT_DIGEST = 10
 
 
 class Change(NamedTuple):
@@ -27,6 +27,8 @@ class Changes(NamedTuple):
     """All that differs between two revisions."""
 
     parameters: list[Change]
+    environments: list[Change]
+    """Digests of the project's own environments, where they differ."""
     code: str
     """Output of `git diff --stat`; empty if the code is the same."""
     packages: list[Change]
@@ -35,22 +37,20 @@ class Changes(NamedTuple):
 def changes_between(baseline: Result, candidate: Result) -> Changes:
     """The changes from the baseline to the candidate."""
     params = ({name: show_value(value) for name, value in flatten(each.params, ".")} for each in (baseline, candidate))
-    packages = (_versions(each.revision) for each in (baseline, candidate))
-    return Changes(_as_texts(*params), code_changes(baseline.revision, candidate.revision), _as_texts(*packages))
+    revisions = baseline.revision, candidate.revision
+    packages, own = ([read(each) for each in revisions] for read in (packages_of, _environments))
+    return Changes(
+        _as_texts(*params),
+        _as_texts_if_known(f"{ENVIRONMENTS}/", *own),
+        code_changes(*revisions),
+        _as_texts_if_known(PACKAGES, *packages),
+    )
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The values that differ, by name, as (old, new); `None` where one is absent."""
     pairs = {name: (old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new])}
     return {name: (before, after) for name, (before, after) in pairs.items() if before != after}
-
-
-def versions(lock: str | None) -> dict[str, str]:
-    """The version of each package in the text of a requirements file; several if they depend on the platform."""
-    found: dict[str, list[str]] = {}
-    for name, version in _REQUIREMENT.findall(lock or ""):
-        found.setdefault(name, []).append(version)
-    return {name: " or ".join(several) for name, several in found.items()}
 
 
 def code_changes(baseline: Revision, candidate: Revision) -> str:
@@ -63,14 +63,14 @@ def code_changes(baseline: Revision, candidate: Revision) -> str:
     commits = [each.commit for each in (baseline, candidate) if each.commit]
     # With one commit, git compares it with the workspace, which -R makes the baseline.
     backwards = [] if baseline.commit else ["-R"]
-    options = ("--no-color", "--no-ext-diff", f"--stat={_STAT_WIDTH}")
-    stat = _git("diff", *options, *backwards, *commits)
+    stat = _git(*DIFF, f"--stat={_STAT_WIDTH}", *backwards, *commits)
     untracked = _git("ls-files", "--others", "--exclude-standard").splitlines() if len(commits) == 1 else []
     return "\n".join(filter(None, (stat, *(f" untracked: {name}" for name in untracked))))
 
 
-def _versions(revision: Revision) -> dict[str, str]:
-    return {} if _is_without_commit(revision) else versions(text_of(revision, "requirements.lock"))
+def _environments(revision: Revision) -> dict[str, str]:
+    md5 = dependencies_of(revision).get(ENVIRONMENTS)
+    return {f"{ENVIRONMENTS}/": md5[:_SHORT_DIGEST]} if md5 else {}
 
 
 def _is_without_commit(revision: Revision) -> bool:
@@ -81,6 +81,13 @@ def _git(*arguments: str) -> str:
     """Output of a git command on the code."""
     excluded = (f":(exclude){name}" for name in _NOT_CODE)
     return run_git(project_root(), *arguments, "--", ".", *excluded) or ""
+
+
+def _as_texts_if_known(source: str, baseline: Mapping[str, str], candidate: Mapping[str, str]) -> list[Change]:
+    """As `_as_texts`, but where nothing is known of one, only that, by the name of the source."""
+    if bool(baseline) == bool(candidate):
+        return _as_texts(baseline, candidate)
+    return [Change(source, *("known" if each else "unknown" for each in (baseline, candidate)))]
 
 
 def _as_texts(baseline: Mapping[str, str], candidate: Mapping[str, str]) -> list[Change]:

@@ -102,12 +102,14 @@ def draw_intervals(values: Sequence[tuple[Interval, int]], difference: Differenc
 
     Args:
         values: Each with the index of its result.
-        difference: Drawn beside them, if there is one.
+        difference: Drawn beside them, if there is one with anything finite.
     """
     figure = new_figure(4.2, 0.75)
     left, right = figure.subplots(1, 2)
     for y, (value, i) in enumerate(values):
         _draw_interval(left, value, y, colour_of(i))
+    left.set_visible(any(_is_drawn(value) for value, _ in values))
+    right.set_visible(difference is not None and _is_drawn(difference.change))
     if difference is not None:
         _draw_interval(right, difference.change, 0.5, "0.25")
         right.axvline(0, color="0.6", linewidth=0.8, linestyle=":")
@@ -119,7 +121,6 @@ def draw_intervals(values: Sequence[tuple[Interval, int]], difference: Differenc
         axes.tick_params(labelsize=8, length=3, color="0.6", labelcolor="0.35")
         axes.spines["left"].set_visible(False)
         axes.spines["bottom"].set_color("0.8")
-    right.set_visible(difference is not None)
     return _address(figure, left, right)
 
 
@@ -183,9 +184,9 @@ def _policy(history: TrainingHistory, action: int) -> FloatArray:
 
 def _draw_interval(axes: Axes, interval: Interval, y: float, colour: str) -> None:
     """Draws a value with its interval; an arrow to the edge of the axes where that is unbounded."""
-    finite = [number for number in interval if np.isfinite(number)]
-    if not finite:
+    if not _is_drawn(interval):
         return
+    finite = [number for number in interval if np.isfinite(number)]
     ends = min(finite), max(finite)
     axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="round")
     style = {"arrowstyle": "->", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
@@ -193,6 +194,10 @@ def _draw_interval(axes: Axes, interval: Interval, y: float, colour: str) -> Non
         if np.isinf(bound):
             axes.annotate("", (edge, y), (ends[edge], y), axes.get_yaxis_transform(), "data", style)
     axes.plot([interval.value], [y], marker="D", color=colour, markersize=5, markeredgecolor="white")
+
+
+def _is_drawn(interval: Interval) -> bool:
+    return any(map(np.isfinite, interval))
 
 
 def _draw_threshold(axes: Axes, result: Result, *, horizontal: bool) -> None:

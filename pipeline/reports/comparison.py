@@ -1,5 +1,6 @@
 """The scores of two results: how much they differ, how certain that is, and what it means in words."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ddpg.evaluation import statistics
-from ddpg.evaluation.statistics import Interval
+from ddpg.evaluation.statistics import Interval, Pairing
 from ddpg.seeding import Stream, generator
 from pipeline.provenance.result import CONFIDENCE_LEVEL, Result
 from pipeline.reports.changes import Changes, changes_between
@@ -25,8 +26,12 @@ class Difference:
     """A metric's difference between two results."""
 
     metric: Metric
+    values: tuple[float, float]
+    """Of the baseline and of the candidate."""
     change: Interval
     """Candidate less baseline, in the metric's unit."""
+    pairing: Pairing | None
+    """Whether the change is of paired seeds, and why; `None` if seeds or start states differ."""
     improvement: Interval
     """Probability that a random seed of the candidate is better than one of the baseline."""
     n_seeds: tuple[int, int]
@@ -63,14 +68,25 @@ class Difference:
         return f"not distinguishable with {seeds}; about {needed:,} would be needed to detect a difference of this size"
 
     def show_change(self) -> str:
-        """The change with its interval; without one if a result has one seed."""
+        """The change with its interval, where that has an end; an infinite change as "never → 7,386"."""
         value, low, high = self.change
         show = self.metric.show_change
-        return show(value) if min(self.n_seeds) == 1 else show_interval(value, low, high, show)
+        change = " → ".join(map(self.metric.show, self.values)) if math.isinf(value) else show(value)
+        return change if math.isinf(low) and math.isinf(high) else f"{change} [{show(low)}, {show(high)}]"
 
     def show_improvement(self) -> str:
         """The probability of improvement with its interval."""
         return show_interval(*self.improvement, show_percent)
+
+    def show_pairing(self) -> str:
+        """Whether seeds are paired, and the correlation that decides it; empty if they cannot be."""
+        if self.pairing is None:
+            return ""
+        paired, correlation, bound = self.pairing
+        if math.isnan(correlation):
+            return "not paired: correlation unknown"
+        why = f"correlation {correlation:.2f}, {'beyond' if paired else 'within'} ±{bound:.2f}"
+        return f"{'paired' if paired else 'not paired'}: {why}"
 
 
 class Score(NamedTuple):
@@ -111,7 +127,7 @@ class Comparison:
         return list(self.baseline.seeds["seed"]) == list(self.candidate.seeds["seed"])
 
     @property
-    def paired(self) -> bool:
+    def matched(self) -> bool:
         """Score i of both belongs together: seeds and start states are the same."""
         return self.same_starts and self.same_seeds
 
@@ -138,9 +154,10 @@ class Comparison:
 
     @property
     def pairing(self) -> str:
-        """How many seeds there are, and whether they are paired, in words."""
+        """How many seeds there are, and whether they can be paired, in words."""
         seeds = _count((len(self.baseline.seeds), len(self.candidate.seeds)))
-        return f"{seeds}, {'paired: the same seeds from the same start states' if self.paired else 'not paired'}"
+        how = "the same from the same start states: paired where scores correlate" if self.matched else "not paired"
+        return f"{seeds}, {how}"
 
     @property
     def verdict(self) -> str:
@@ -171,6 +188,8 @@ class Comparison:
                 if missing:
                     share = f"{missing} of {len(result.seeds)} seeds of {result.name}"
                     yield f"{metric.label.capitalize()}: missing for {share}, which counts as the worst possible."
+        for name, baseline, candidate in self.changes.environments:
+            yield f"{name} differs ({baseline} and {candidate}): the environment itself may be another one."
         for name, baseline, candidate in self.changes.packages:
             if name in _NUMERICAL_PACKAGES:
                 yield f"{name} differs ({baseline} and {candidate}), which may change scores too."
@@ -200,18 +219,21 @@ class Comparison:
 
     def _difference(self, metric: Metric) -> Difference:
         a, b = metric.scores(self.baseline), metric.scores(self.candidate)
+        pairing = statistics.choose_pairing(a, b) if self.matched else None
         change, error = statistics.bootstrap_difference(
             a,
             b,
             metric.statistic,
-            paired=self.paired,
+            paired=pairing is not None and pairing.paired,
             confidence_level=CONFIDENCE_LEVEL,
             n_samples=_N_SAMPLES,
             rng=generator(_SEED, Stream.BOOTSTRAP),
         )
         return Difference(
             metric,
+            (float(metric.statistic(a)), float(metric.statistic(b))),
             change,
+            pairing,
             statistics.probability_of_improvement(
                 a, b, higher_is_better=metric.higher_is_better, confidence_level=CONFIDENCE_LEVEL
             ),
@@ -219,7 +241,7 @@ class Comparison:
             seeds_needed=statistics.seeds_needed(
                 change.value, error, len(a), len(b), confidence_level=CONFIDENCE_LEVEL
             ),
-            equal=np.array_equal(a, b) if self.paired else np.array_equal(np.sort(a), np.sort(b)),
+            equal=np.array_equal(a, b) if self.matched else np.array_equal(np.sort(a), np.sort(b)),
         )
 
 

@@ -19,6 +19,7 @@ def lines_of(comparison: Comparison) -> Iterator[str]:
         yield _shorten(f"{role}  {result.name} ({result.origin})")
     changes = comparison.changes
     yield from _section("Parameters", _change_lines(changes.parameters))
+    yield from _section("Environments", _change_lines(changes.environments))
     yield from _section("Code", changes.code.splitlines())
     yield from _section("Packages", _change_lines(changes.packages))
     if not comparison.identical:
@@ -64,7 +65,9 @@ def _score_lines(comparison: Comparison) -> Iterator[str]:
         yield line
         if score.difference:
             words = score.difference.describe(comparison.candidate.name)
+            pairing = score.difference.show_pairing()
             text = f"{words}; probability of improvement {score.difference.show_improvement()}"
+            text += f"; {pairing}" if pairing else ""
             yield from textwrap.wrap(text, WIDTH - 6, initial_indent="    ", subsequent_indent="    ")
 
 
@@ -80,7 +83,11 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
     for caution in comparison.cautions():
         yield f"> {escape(caution)}\n"
     changes = comparison.changes
-    for title, changed in (("Parameters", changes.parameters), ("Packages", changes.packages)):
+    for title, changed in (
+        ("Parameters", changes.parameters),
+        ("Environments", changes.environments),
+        ("Packages", changes.packages),
+    ):
         if changed:
             yield from _table((title, "baseline", "candidate"), [[*map(escape, change)] for change in changed])
     if changes.code:
@@ -94,16 +101,17 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
 
 def _score_table(comparison: Comparison) -> Iterator[str]:
     names = [escape(each.name) for each in (comparison.baseline, comparison.candidate)]
-    heading = [comparison.pairing, *names, "difference", "probability of improvement", ""]
+    heading = [comparison.pairing, *names, "difference", "probability of improvement", "", "seeds"]
     rows = []
     for metric, baseline, candidate, difference in comparison.scores:
-        words = ["", "", ""]
+        words = ["", "", "", ""]
         if difference:
             meaning = escape(difference.describe(comparison.candidate.name))
-            words = [difference.show_change(), difference.show_improvement(), meaning]
+            pairing = difference.show_pairing() or "not paired"
+            words = [difference.show_change(), difference.show_improvement(), meaning, pairing]
         label = f"{metric.label} ({metric.statistic_name})"
         rows.append([label, metric.show_interval(baseline), metric.show_interval(candidate), *words])
-    yield from _table(heading, rows, ["---", *["---:"] * 4, "---"])
+    yield from _table(heading, rows, ["---", *["---:"] * 4, "---", "---"])
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]], rules: Sequence[str] = ("---",) * 3) -> Iterator[str]:

@@ -43,8 +43,9 @@ class Metric:
         return show_number(value, self.digits)
 
     def show_interval(self, interval: Interval) -> str:
-        """A score with its interval."""
-        return show_interval(*interval, self.show)
+        """A score with its interval; all seeds that never solved the task are only "never"."""
+        is_alone = math.isinf(interval.value) and interval.low == interval.high
+        return self.show(interval.value) if is_alone else show_interval(*interval, self.show)
 
     def show_change(self, value: float | None) -> str:
         """A difference of scores, with its sign."""

@@ -31,6 +31,11 @@ _ENVIRONMENT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the address may hold a password
 }
+_REQUIRED = {
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # a process that ends would lose what is queued
+    "MLFLOW_TRUNCATE_LONG_VALUES": "true",
+}
+"""Whatever the user's own are."""
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -39,6 +44,7 @@ def connect() -> "MlflowClient":
     """Return a client of the store, whose requests are bounded in time; MLflow's import takes seconds."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ.update(_REQUIRED)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri(), registry_uri=tracking_uri())
@@ -125,7 +131,7 @@ class Experiment:
         before = self.client.get_run(run).data.tags
         self.add_tags(run, tags)
         for stale in before.keys() - tags.keys():
-            if stale.startswith(("git.", "dvc.", "mlflow.source.git.")):
+            if stale.startswith(("git.", "dvc.", "mlflow.source.git.", "version.", "environment.")):
                 self.client.delete_tag(run, stale)
         self.client.update_run(run, "RUNNING", name)
 

@@ -20,6 +20,7 @@ from pipeline.results import CSV
 from pipeline.stages import STAGES, flatten, up_to
 
 _LONGEST_NAME = 200  # MLflow accepts 250
+_LONGEST_VALUE = 5900  # and 6000
 _NOT_MEASURED = ("median_seed",)  # numbers that name something
 _EPISODES = {"training": "train", "test": "test", "validation": "validation"}
 _POLICIES = ("best", "final")
@@ -47,7 +48,7 @@ def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters that a stage adds to those of the stages before it, by their path in params.yaml."""
     earlier = {name for before in up_to(stage)[:-1] for name, _ in STAGES[before].select_params(params)}
     return {
-        accepted_name(name): value if isinstance(value, str) else json.dumps(value)
+        accepted_name(name): accepted_value(value if isinstance(value, str) else json.dumps(value))
         for name, value in STAGES[stage].select_params(params)
         if name not in earlier
     }
@@ -56,7 +57,16 @@ def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
 def accepted_name(name: str) -> str:
     """Return a name that MLflow accepts: of letters, digits and `_-. :`, and not too long. Others get a digest."""
     accepted = re.sub(r"[^\w\-. :]", "_", name)[:_LONGEST_NAME]
-    return accepted if accepted == name else f"{accepted}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return accepted if accepted == name else f"{accepted}_{_digest(name)}"
+
+
+def accepted_value(value: str) -> str:
+    """Return a parameter's value that MLflow accepts: a longer one is cut, and gets a digest."""
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..._{_digest(value)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def stage_files(stage: str, results: Path) -> list[Path]:
@@ -90,14 +100,20 @@ def training_points(results: Path) -> dict[int, list[Point]]:
 
 
 def points_over_seeds(points: Mapping[int, list[Point]]) -> list[Point]:
-    """Return the median and quartiles over the seeds of each return, by episode."""
-    returns: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for metric, value, step in (point for of_seed in points.values() for point in of_seed):
-        if metric in _CURVES_OVER_SEEDS:
-            returns[metric, step].append(value)
+    """Return the median and quartiles over the seeds of each return, by episode, once every seed has had a value."""
+    returns: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    begins: dict[str, int] = {}
+    for of_seed in points.values():
+        for metric in _CURVES_OVER_SEEDS:
+            curve = {point.step: point.value for point in of_seed if point.metric == metric}
+            begins[metric] = max(begins.get(metric, 0), min(curve, default=0))
+            for step, value in curve.items():
+                returns[metric][step].append(value)
     return [
         Point(f"{metric}_{name}", float(quantile), step)
-        for (metric, step), values in sorted(returns.items())
+        for metric, curve_of_all in sorted(returns.items())
+        for step, values in sorted(curve_of_all.items())
+        if step >= begins[metric]
         for name, quantile in zip(_QUARTILES, np.quantile(values, list(_QUARTILES.values())), strict=True)
     ]
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ddpg.files import DamagedFileError
 from ddpg.history import TrainingHistory
 from pipeline.provenance.digests import config_hash, stage_digest
 from pipeline.provenance.git import Origin, origin_of
+from pipeline.provenance.revision import WORKSPACE_REVISION
+from pipeline.provenance.software import tags_here, tags_of
 from pipeline.stages import STAGES, up_to
 from pipeline.tracking.client import Experiment, RunStatus, close_children
 from pipeline.tracking.contents import (
@@ -67,8 +70,11 @@ def record_missing(
         TrackingError: The store could not be read or written.
     """
     with as_tracking_errors(), one_recording_at_a_time(), working() as process:
-        recorder = Recorder(params, Patience(), process, is_current=origin is None or origin.is_current)
-        run, recorded = recorder.record(stages[-1], results, origin or origin_of(results.parent), {})
+        if origin is None:
+            software = tags_of(WORKSPACE_REVISION, params["environment"]["id"])
+            origin = replace(origin_of(results.parent), software=software)
+        recorder = Recorder(params, Patience(), process, is_current=origin.is_current)
+        run, recorded = recorder.record(stages[-1], results, origin, {})
         return [(name, recorder.name(run)) for name in recorded]
 
 
@@ -111,6 +117,7 @@ class Recorder:
             "mlflow.source.type": "LOCAL",
             **{f"git.{name}": value for name, value in vars(git).items() if name != "diff" and value},
             **({"git.dirty": str(git.dirty).lower(), "mlflow.source.git.commit": git.commit} if git.commit else {}),
+            **(tags_here(self._params["environment"]["id"]) if origin.software is None else origin.software),
             **({"backfilled": "true"} if start_time is None else {}),
             **key_tags(key, self._process),
             **origin.experiment,

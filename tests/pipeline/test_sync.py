@@ -278,3 +278,15 @@ def test_a_branch_without_commits_keeps_no_other_from_being_recorded(repository:
     repository.run("git", "checkout", "--quiet", "--orphan", "fresh")
     assert main(["--all-commits"]) == 0
     assert len(Store(repository.folder / "mlflow.db").parents()) == 2
+
+
+def test_the_packages_are_those_of_the_commit_that_made_the_result(repository: Repository, recorded: Store) -> None:
+    versions = []
+    for lr_actor in (0.01, 0.001):
+        (repository.folder / "requirements.lock").write_text(f"numpy=={lr_actor}\n")
+        repository.set_params(lr_actor)
+        repository.repro()
+        commit = repository.commit(f"Pin NumPy {lr_actor}")
+        assert main([commit]) == 0
+        versions.append(recorded.parents()[0].data.tags["version.numpy"])
+    assert versions == ["0.01", "0.001"]

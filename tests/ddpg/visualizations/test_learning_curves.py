@@ -56,8 +56,17 @@ def test_the_band_is_the_bootstrap_interval_at_each_episode(episodes: pd.DataFra
     first = bootstrap(np.array([-5.0, 0, 2, 200]), interquartile_mean, 0.9, 50, np.random.default_rng(1))
     vertices = np.asarray(band.get_paths()[0].vertices)
     edges = vertices[vertices[:, 0] == 1, 1]
-    assert first.high > 200  # the highest return, to which the band is clipped
-    assert (edges.min(), edges.max()) == (first.low, 200)
+    assert first.low < -100  # the lowest return, to which the band is clipped
+    assert (edges.min(), edges.max()) == (-100, first.high)
+
+
+def test_the_mean_begins_when_every_seed_has_a_value(episodes: pd.DataFrame) -> None:
+    late = episodes["seed"].eq(3) & episodes["episode"].eq(1)
+    axes = draw(episodes.assign(test_return=episodes["test_return"].mask(late)))
+    mean = axes.lines[-2]
+    assert np.asarray(mean.get_xydata()).tolist() == [[2, 2.5], [3, 8]]
+    (band,) = axes.collections
+    assert np.asarray(band.get_paths()[0].vertices)[:, 0].min() == 2
 
 
 def test_a_single_seed_is_only_its_curve(episodes: pd.DataFrame) -> None:

@@ -120,23 +120,55 @@ def test_a_diff_applies_to_its_commit(tmp_path: Path) -> None:
 
 def test_a_diff_applies_whatever_the_user_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {
-        "diff.noprefix": "true",
-        "diff.mnemonicPrefix": "true",
         "color.ui": "always",
+        "core.abbrev": "4",
+        "diff.external": "false",
+        "diff.mnemonicPrefix": "true",
+        "diff.noprefix": "true",
+        "diff.orderFile": "/nowhere",
+        "diff.relative": "true",
+        "diff.shout.textconv": "tr a-z A-Z <",
         "log.showSignature": "true",
     }
-    (tmp_path / "config").write_text(
-        "".join(f"[{n.split('.')[0]}]\n{n.split('.')[1]} = {v}\n" for n, v in settings.items())
-    )
+    for name, value in settings.items():
+        git(tmp_path, "config", "--file", "config", name, value)
+    (tmp_path / "attributes").write_text("*.py diff=shout\n")
+    git(tmp_path, "config", "--file", "config", "core.attributesFile", str(tmp_path / "attributes"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
-    project = tmp_path / "project"
-    project.mkdir()
-    git(project, "init", "-q", "-b", "main")
+    repository, project = tmp_path / "repository", tmp_path / "repository/project"
+    project.mkdir(parents=True)
+    git(repository, "init", "-q", "-b", "main")
     (project / "größe.py").write_text("a = 1\n")
     git(project, "add", ".")
     git(project, "commit", "-qm", "first", "--no-gpg-sign")
     (project / "größe.py").write_text("a = 2\n")
     diff = git_state(project).diff
     git(project, "checkout", "-q", ".")
-    subprocess.run(["git", "apply"], cwd=project, input=diff.encode(), check=True)
+    subprocess.run(["git", "apply"], cwd=repository, input=diff.encode(), check=True)
     assert (project / "größe.py").read_text() == "a = 2\n"
+
+
+@pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"])
+def test_a_hook_of_another_repository_does_not_change_whose_state_it_is(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "code.py").touch()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    state = git_state(tmp_path)
+    monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "1")
+    assert git_state(tmp_path) == state
+
+
+def test_changes_that_git_cannot_tell_are_an_error_and_not_none(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "code.py").write_text("old\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    old = git(tmp_path, "rev-parse", "HEAD:code.py")
+    (tmp_path / ".git/objects" / old[:2] / old[2:]).unlink()
+    (tmp_path / "code.py").write_text("new\n")
+    with pytest.raises(GitError, match=old):
+        git_state(tmp_path)

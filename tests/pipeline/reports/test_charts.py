@@ -48,6 +48,12 @@ def test_scores_that_all_diverged_can_be_drawn(repository, tmp_path):
         assert svg(draw(diverged))
 
 
+def test_axes_of_values_that_are_all_infinite_are_left_out():
+    never, soon = Interval(math.inf, math.inf, math.inf), Interval(2, 1, 3)
+    numbers = [svg(charts.draw_intervals([(each, 0)], None)).count("<!--") for each in (never, soon)]
+    assert numbers[0] == 0 < numbers[1]
+
+
 def test_maps_need_the_same_plane_of_states(results, tmp_path):
     picture = charts.draw_maps(*results)
     assert picture is not None

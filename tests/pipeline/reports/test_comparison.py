@@ -12,6 +12,7 @@ from tests.pipeline.small import write_params
 CLOSE = [95.0, 97, 98, 94, 96]
 BETTER = [97.0, 99, 99.5, 96.5, 98]
 NOISY = [96.0, 94, 99, 95, 95]
+UNRELATED = [96.0, 95, 97, 96, 99]
 
 
 @pytest.fixture
@@ -36,12 +37,12 @@ def first(comparison):
         (BETTER, "better", "Best return: second is better, with 5 seeds."),
         ([each - 5 for each in CLOSE], "worse", "Best return: second is worse"),
         ([math.nan] * 5, "worse", "Best return: second is worse"),
-        (NOISY, "uncertain", "Best return: not distinguishable with 5 seeds; about 94 would be needed"),
+        (NOISY, "uncertain", "Best return: not distinguishable with 5 seeds; about 160 would be needed"),
     ],
 )
 def test_outcomes(versus, best, outcome, verdict):
     comparison = versus(best)
-    assert comparison.paired
+    assert comparison.matched
     assert comparison.identical == (outcome == "equal")
     assert first(comparison).outcome == outcome
     assert comparison.verdict.startswith(verdict)
@@ -57,7 +58,7 @@ def test_outcomes(versus, best, outcome, verdict):
 )
 def test_other_start_states_or_seeds_are_neither_paired_nor_identical(versus, changes, caution):
     comparison = versus(CLOSE, **changes)
-    assert not comparison.paired
+    assert not comparison.matched
     assert first(comparison).outcome == "equal"
     (found,) = comparison.cautions()
     assert caution in found
@@ -76,9 +77,32 @@ def test_fewer_steps_to_solve_are_better(versus):
     assert steps.change.value < 0 < steps.gain.value
     assert steps.outcome == "better"
     assert steps.improvement.value == 1
-    never = versus(NOISY, episodes_to_solve=[math.nan] * 5).differences[3]
+    comparison = versus(NOISY, episodes_to_solve=[math.nan] * 5)
+    never = comparison.differences[3]
     assert never.outcome == "worse"
-    assert never.metric.show(math.inf) == "never"
+    assert never.show_change() == "12 → never"
+    assert never.metric.show_interval(comparison.scores[3].candidate) == "never"
+
+
+@pytest.mark.parametrize("values", [([10.0, 20], [12.0, 21]), ([10.0, 20], [30.0, 40]), ([10.0, 11], [math.nan] * 2)])
+def test_two_seeds_that_cannot_be_told_apart_have_no_certain_improvement(versus, values):
+    comparison = versus(
+        [90.0, 91],
+        seeds=(1, 2),
+        episodes_to_solve=values[1],
+        baseline={"best": [90.0, 91], "seeds": (1, 2), "episodes_to_solve": values[0]},
+    )
+    difference = comparison.differences[3]
+    assert difference.outcome == "uncertain"
+    assert difference.improvement.low < 0.5 < difference.improvement.high
+    assert "correlation unknown" in difference.show_pairing()
+
+
+def test_seeds_are_paired_where_their_scores_correlate(versus):
+    paired, alone = (first(versus(best)) for best in (BETTER, UNRELATED))
+    assert paired.pairing.paired
+    assert not alone.pairing.paired
+    assert first(versus(BETTER, seeds=(6, 7, 8, 9, 10))).pairing is None
 
 
 def test_parameters_that_were_edited_after_the_results_are_named(versus):

@@ -25,10 +25,19 @@ def test_says_what_differs_and_whether_it_matters(versus):
     text, _ = versus(BETTER, agent={"tau_actor": 0.1})
     assert "agent.tau_actor  0.3 → 0.1" in text
     assert "Packages: the same" in text
-    assert "5 seeds, paired: the same seeds from the same start states" in text
+    assert "5 seeds, the same from the same start states: paired where scores correlate" in text
+    assert "paired: correlation 1.00, beyond ±0.69" in " ".join(text.split())
     assert re.search(r"best return +96\.00 \[.*\] +98\.00 \[.*\] +\+2\.00 \[", text)
     assert "second is better, with 5 seeds; probability of improvement" in text
     assert text.endswith("Best return: second is better, with 5 seeds.")
+
+
+def test_says_why_seeds_are_not_paired(versus):
+    for text in versus([96.0, 95, 97, 96, 99]):
+        assert "not paired: correlation 0.10, within ±0.69" in " ".join(text.split())
+    for text in versus(BETTER, seeds=(6, 7, 8, 9, 10)):
+        assert "5 seeds, not paired" in text
+        assert "correlation" not in text
 
 
 def test_text_stays_within_the_width(versus):

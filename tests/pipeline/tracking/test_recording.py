@@ -227,3 +227,16 @@ def test_an_interrupt_stays_one_where_the_tracker_is_gone_too(
     monkeypatch.setattr(Recorder, "record_stage", interrupt)
     with pytest.raises(KeyboardInterrupt):
         record("train", laboratory.params, laboratory.results)
+
+
+def test_the_run_names_the_software_and_another_version_is_no_other_result(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record("train", laboratory.params, laboratory.results)
+    (parent,) = store.parents()
+    assert parent.data.tags["version.numpy"] == np.__version__
+    monkeypatch.setattr(recording, "tags_here", lambda _: {"version.numpy": "0.1"})
+    record("evaluate", laboratory.params, laboratory.results)
+    (again,) = store.parents()
+    assert again.info.run_id == parent.info.run_id
+    assert again.data.tags["version.numpy"] == np.__version__
