@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
-from pipeline.tracking.view import VIEW
+from pipeline.tracking.view import CLASSIC, VIEW
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,8 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if uri.startswith("http"):
         print(f"The store has its own server: {without_secrets(uri)}")
         return
-    # Without the query, MLflow shows its pages for language models.
-    page = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
+    page = f"http://127.0.0.1:{port}/#/experiments/1/runs?{CLASSIC}&viewStateShareKey={VIEW}"
     print(f"Open {page} (or choose an experiment). Ctrl-C ends the server.", flush=True)
     # One worker, and no job executor: this UI starts no jobs.
     # The store's address is not on the command line, which every user can read: it may hold a password.

@@ -23,6 +23,12 @@ PAGE = 1000
 _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
 _PARAMS_PER_BATCH = 100
 _PICTURES = "networks"
+_DESCRIPTION = (
+    "Results of DDPG on **{}**: a run is the result of one `dvc repro`, with a run of each seed nested in it. It is "
+    "named after the parameters that it changed and the first commit that holds it, or else the one it was made on top "
+    "of. The view *Results* shows the scores as columns; `python -m pipeline.compare RUN` compares the workspace with "
+    "a run."
+)
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -186,7 +192,8 @@ class Experiment:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             try:
-                created = self.client.create_experiment(name, artifact_location(tracking_uri()))
+                about = {"mlflow.note.content": _DESCRIPTION.format(name)}
+                created = self.client.create_experiment(name, artifact_location(tracking_uri()), about)
                 found = self.client.get_experiment(created)
             except MlflowException:  # another process may have been faster
                 found = self.client.get_experiment_by_name(name)

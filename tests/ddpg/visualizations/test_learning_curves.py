@@ -64,7 +64,7 @@ def test_the_mean_begins_when_every_seed_has_a_value(episodes: pd.DataFrame) -> 
     late = episodes["seed"].eq(3) & episodes["episode"].eq(1)
     axes = draw(episodes.assign(test_return=episodes["test_return"].mask(late)))
     mean = axes.lines[-2]
-    assert np.asarray(mean.get_xydata()).tolist() == [[2, 2.5], [3, 8]]
+    assert np.asarray(mean.get_xydata()).tolist() == [[2, 2.5], [3, 7.5]]
     (band,) = axes.collections
     assert np.asarray(band.get_paths()[0].vertices)[:, 0].min() == 2
 
