@@ -196,4 +196,6 @@ def origin_of(folder: Path) -> Origin:
     except GitError as error:
         print(f"warning: the result is recorded without its commit: {error}", file=sys.stderr)
         state = GitState()
-    return Origin(state, dvc_context(), base=state.commit)
+    # A queued experiment runs in a folder of its own.
+    is_current = folder.resolve() == project_root().resolve()
+    return Origin(state, dvc_context(), is_current=is_current, base=state.commit)

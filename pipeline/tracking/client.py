@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.tracking.contents import Point
 from pipeline.tracking.faults import REQUEST_SECONDS, Patience, TrackingError
 from pipeline.tracking.location import artifact_location, guard_first_use, tracking_uri
+from pipeline.tracking.moved import follow_move
 from pipeline.tracking.view import offer_view
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def connect() -> "MlflowClient":
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.update(_REQUIRED)
+    follow_move()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri(), registry_uri=tracking_uri())
