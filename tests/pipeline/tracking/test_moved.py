@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from pipeline.tracking import record
 from pipeline.tracking.moved import follow_move
@@ -27,6 +28,7 @@ def test_a_copy_reads_and_writes_its_own_files(
     copy = tmp_path_factory.mktemp("elsewhere") / "a copy"
     shutil.copytree(laboratory.folder, copy)
     before = files(laboratory.folder)
+    _artifact_repos_cache.clear()  # which a process that works on the copy would not have
     monkeypatch.setenv("DVC_ROOT", str(copy))
     monkeypatch.chdir(copy)
     record("evaluate", laboratory.params, Path("results"))
