@@ -56,6 +56,12 @@ def test_stages_modules_sections_and_folders_share_names():
         assert all(path.startswith(f"results/{name}/") for path, _ in outputs_of(stage))
 
 
+def test_the_summary_comes_after_every_new_result():
+    read = set(DVC["stages"]["summary"]["deps"])
+    assert {f"results/animate/{name}" for name in STAGES["animate"].written} <= read
+    assert {"results/train/episodes.csv", "results/evaluate/metrics.json"} <= read
+
+
 def test_dvc_can_restore_earlier_runs():
     """It saves no run of a stage with an output that is neither cached nor one of its metrics or plots, or persists."""
     for stage in STAGES:

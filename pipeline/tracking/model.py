@@ -88,20 +88,23 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
     """Write a policy as a Keras model in MLflow's format."""
     with silent_stderr():
         import mlflow.tensorflow
-        import numpy as np
-        from mlflow.models import Model, infer_signature
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
 
         from ddpg.agent import load_policy_model
 
     actor = load_policy_model(policy)
-    observation = np.zeros((1, *actor.input_shape[1:]), dtype=np.float32)
+    # As columns, because MLflow takes neither lists nor other precisions for a tensor.
+    observations, actions = (
+        Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
+        for shape in (actor.input_shape, actor.output_shape)
+    )
     with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
         mlflow.tensorflow.save_model(
             actor,
             folder,
             mlflow_model=Model(artifact_path=model.artifact_location, run_id=run, model_id=model.model_id),
-            signature=infer_signature(observation, actor(observation).numpy()),
-            input_example=observation,
+            signature=ModelSignature(observations, actions),
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
