@@ -17,6 +17,7 @@ from pipeline.provenance.result import TABLES, Result
 from pipeline.provenance.revision import WORKSPACE_REVISION, Revision
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.formats import show_interval, show_number, show_percent
+from pipeline.revisions.digests import digests_of
 from pipeline.revisions.holders import tag_holders
 from pipeline.revisions.retrieval import results_of
 from pipeline.stages import LOCK, PARAMS, RESULTS, TRAIN
@@ -70,20 +71,26 @@ def summarize(metrics: Mapping[str, Any]) -> Iterator[str]:
 
 
 def difference(result: Result) -> Iterator[str]:
-    """Yield how a result differs from HEAD's, if that has one and is another."""
+    """Yield how a result differs from HEAD's, if that has one."""
     head = _head()
-    if head is None:
+    if head is None or "evaluate" not in result.stages:
         return
-    with results_of(head, TABLES) as before:
-        if "evaluate" not in before.stages or "evaluate" not in result.stages:
+    try:
+        if "evaluate" not in digests_of(head):
             return
-        comparison = Comparison(before, result)
-        if comparison.identical:
-            yield f"Against {head.name}:  the same scores"
-            return
-        changed = title(edits_since(head.commit, result.params))
-        score = f", return {comparison.differences[0].show_change()}" if comparison.differences else ""
-        yield f"Against {head.name}:  {changed or 'other code'}{score}. {comparison.verdict}"
+        with results_of(head, TABLES) as before:
+            yield f"Against {head.name}:  {_compare(before, result)}"
+    except USER_ERRORS as error:  # which is of HEAD's files
+        yield f"Against {head.name}:  not compared: {error}"
+
+
+def _compare(before: Result, result: Result) -> str:
+    comparison = Comparison(before, result)
+    if comparison.identical:
+        return "the same scores"
+    changed = title(edits_since(before.revision.commit, result.params)) or "other code"
+    score = f", return {comparison.differences[0].show_change()}" if comparison.differences else ""
+    return f"{changed}{score}. {comparison.verdict}"
 
 
 def places(result: Result) -> Iterator[str]:

@@ -56,6 +56,17 @@ def test_names_the_difference_and_the_next_command(repository, capsys):
     assert "needs a remote" not in capsys.readouterr().out
 
 
+def test_a_damaged_result_of_head_costs_no_summary(repository, capsys):
+    (repository.results / "evaluate/seeds.csv").write_text("damaged")
+    repository.commit("Damage")
+    repository.set_params(0.01)
+    repository.repro()
+    assert main([]) == 0
+    assert "not compared: HEAD: " in capsys.readouterr().out.replace(
+        repository.run("git", "rev-parse", "--short=7", "HEAD"), "HEAD"
+    )
+
+
 def test_an_experiment_is_not_to_be_committed(repository, capsys, monkeypatch):
     repository.set_params(0.01)
     repository.repro()
