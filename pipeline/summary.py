@@ -131,7 +131,8 @@ def _recorded(result: Result) -> RecordedRun | None:
         return None
     try:
         runs = recorded_runs()
-        list(tag_holders(runs))
+        if list(tag_holders(runs)):  # which also renames them
+            runs = recorded_runs()
     except TrackingError as error:
         report("summary", f"MLflow's run is left out: {error}", 0)
         return None

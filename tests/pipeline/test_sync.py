@@ -236,7 +236,7 @@ def test_a_backfilled_model_is_the_newest_only_where_its_results_are(repository:
 def test_more_commits_than_a_tag_takes_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline import sync
 
-    monkeypatch.setattr(sync, "_LONGEST_TAG", 10)
+    monkeypatch.setattr(holders, "_LONGEST_TAG", 10)
     assert sync._joined(["abc", "def"]) == "abc, def"
     assert sync._joined(["abc", "def", "ghi"]) == "abc, def"
 
