@@ -16,9 +16,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-repro: $(INSTALLED) ## Run the pipeline stages that are out of date, and print a summary
+repro: $(INSTALLED) ## Run the pipeline stages that are out of date, and say what came out
 	dvc repro
-	python -m pipeline.summary
 
 test: $(INSTALLED) ## Run all tests except those that take minutes each
 	pytest --numprocesses 2 -m "not minutes"

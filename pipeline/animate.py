@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from ddpg.algorithm.action_value import ActionValue
@@ -42,7 +43,7 @@ def animate(params: Params) -> None:
     history = TrainingHistory.load(evaluated.path(TRAIN, f"seeds/{evaluated.median_seed}/history.npz"))
     training = evaluated.read_training([*MEASURES, "is_best"])
     trajectories, policy = (evaluated.path(EVALUATE, name) for name in ("trajectories.npz", "policy"))
-    episodes = load_episodes(trajectories)[: settings.rollout_episodes]
+    episodes = load_episodes(trajectories)[: max(1, settings.rollout_episodes)]
     results.ANIMATE.mkdir(parents=True, exist_ok=True)
 
     for name in ("training.mp4", "training.gif"):
@@ -60,7 +61,7 @@ def animate(params: Params) -> None:
     action_value = ActionValue.load(policy)
     assert history.grid is not None  # the train stage always takes snapshots
     try:
-        film(params, episodes, action_value, policy, history.grid)
+        film(params, episodes[: settings.rollout_episodes], action_value, policy, history.grid)
     except ValueError as error:  # recorded in another environment or from other start states
         raise DamagedFileError(f"{trajectories}: {error}") from error
     draw_policy(params, Policy.load(policy), episodes, history.grid)
@@ -77,7 +78,13 @@ def animate(params: Params) -> None:
 def film(
     params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue, policy: Path, grid: GridAxes
 ) -> None:
-    """Films recorded episodes side by side, or their paths in the grid's plane if the environment draws no pictures."""
+    """Films recorded episodes side by side, or their paths in the grid's plane if the environment draws no pictures.
+
+    Of no episodes it writes a film of one empty frame, as DVC expects the file.
+    """
+    if not episodes:
+        write_mp4([np.full((64, 64, 3), 255, np.uint8)], results.ANIMATE / "rollout.mp4", params.animate.rollout_fps)
+        return
     frames_per_second = params.animate.rollout_fps
     frames_at_end = frames_per_second // 2
     problem = pictures.problem(params.environment.id, params.environment.kwargs)

@@ -67,8 +67,8 @@ class AnimateConfig(Config):
     """In pixels."""
     gif_frames: Annotated[int, Field(ge=2)]
     """Maximum number of frames, evenly spaced."""
-    rollout_episodes: PositiveCount
-    """Evaluation episodes shown side by side."""
+    rollout_episodes: Count
+    """Evaluation episodes shown side by side; 0: none, which saves time in quick tries."""
     rollout_fps: PositiveCount
     """Frames, and environment steps, per second of the rollout."""
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ddpg.files import replacing, require_parent
-from pipeline.errors import USER_ERRORS, report
+from pipeline.errors import USER_ERRORS, RevisionError, report
+from pipeline.provenance.result import TABLES
+from pipeline.provenance.revision import WORKSPACE, Revision
 from pipeline.reports.result_page import page_of
+from pipeline.revisions.digests import digests_of
 from pipeline.revisions.names import resolve
 from pipeline.revisions.retrieval import results_of
 
@@ -36,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.out is not None:
             _require_file(options.out)
-        with results_of(resolve(options.revision)) as result:
-            page = page_of(result)
+        page = _page(resolve(options.revision))
         file = options.out or Path(tempfile.mkdtemp(prefix="ddpg-")) / "result.html"
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
@@ -48,6 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out is None:
         webbrowser.open(file.resolve().as_uri())
     return 0
+
+
+def _page(revision: Revision) -> str:
+    """The page of a revision; if DVC lacks its files, as in a fresh clone, that of the tables that git has."""
+    try:
+        with results_of(revision) as result:
+            return page_of(result)
+    except RevisionError as error:
+        committed = revision if revision.commit else resolve("HEAD") if revision.kind == WORKSPACE else None
+        if committed is None or not digests_of(committed):
+            raise
+        with results_of(committed, TABLES) as result:
+            page = page_of(result)
+        report("show", f"{error}\nThe page shows what git has of {result.name}: numbers and curves, no films.", 0)
+        return page
 
 
 def _require_file(path: Path) -> None:

@@ -15,7 +15,8 @@ from pipeline.provenance.git import GitState, Origin, project_root, remote_addre
 from pipeline.provenance.revision import WORKSPACE, Revision
 from pipeline.provenance.software import tags_of
 from pipeline.revisions.digests import all_digests, digests_by_commit, digests_of
-from pipeline.revisions.names import commits, experiments, parent_of, references, resolve
+from pipeline.revisions.holders import tag_holders
+from pipeline.revisions.names import commits, experiments, parent_of, resolve
 from pipeline.revisions.retrieval import results_of
 from pipeline.stages import EVALUATE, flatten
 from pipeline.tracking import (
@@ -24,13 +25,11 @@ from pipeline.tracking import (
     close_abandoned,
     record_missing,
     recorded_runs,
-    tag,
     without_model,
     without_seeds,
 )
 from pipeline.tracking.faults import PATIENT_REQUEST_SECONDS
 
-_LONGEST_TAG = 8000  # MLflow's limit
 _Results = dict[tuple[tuple[str, str], ...], Revision]
 
 
@@ -161,41 +160,27 @@ def _origin(revision: Revision, environment: str) -> Origin | None:
     if revision.commit is None:
         return None
     project = project_root()
+    parent = parent_of(revision)
     experiment = {}
     if revision.kind == "experiment":
-        baseline = parent_of(revision)
-        experiment = {"dvc.experiment": revision.name, **({"dvc.baseline": str(baseline.commit)} if baseline else {})}
+        experiment = {"dvc.experiment": revision.name, **({"dvc.baseline": str(parent.commit)} if parent else {})}
     head = run_git(project, "rev-parse", "--verify", "--quiet", "HEAD")
     present = digests_by_commit([Revision("HEAD", head, "commit")]).get(head) if head else None
     return Origin(
         git=GitState(commit=revision.commit, remote=remote_address(project)),
         experiment=experiment,
         is_current=digests_of(revision) == present,
+        base=parent.commit if parent else None,
         software=tags_of(revision, environment),
     )
 
 
 def _tag(runs: Sequence[RecordedRun]) -> bool:
-    """Tag runs with the commits that hold their results, their branches and tags; say whether any was changed."""
-    of_commits = digests_by_commit([*commits(), *experiments()]) if runs else {}
-    changed = False
-    for run in runs:
-        holding = [name for name, digests in of_commits.items() if digests and digests.items() <= run.digests.items()]
-        tags = {
-            "git.commits": _joined(holding),
-            "git.branches": _joined(references("--contains", holding, "refs/heads", "refs/remotes")),
-            "git.tags": _joined(references("--points-at", holding, "refs/tags")),
-        }
-        if tag(run, tags):
-            changed = True
-            print(f"run {run.name}: held by {_count(holding, 'commit')}, branches: {tags['git.branches'] or 'none'}")
-    return changed
-
-
-def _joined(names: Sequence[str]) -> str:
-    """The names, or as many of the first as MLflow takes."""
-    text = ", ".join(names)
-    return text if len(text) <= _LONGEST_TAG else text[:_LONGEST_TAG].rpartition(", ")[0]
+    """Tag runs with the commits that hold their results; say whether any was changed."""
+    tagged = list(tag_holders(runs))
+    for run, holding, branches in tagged:
+        print(f"run {run.name}: held by {_count(holding, 'commit')}, branches: {branches or 'none'}")
+    return bool(tagged)
 
 
 def _count(things: Sequence[Any] | Mapping[Any, Any], name: str) -> str:

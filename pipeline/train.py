@@ -74,8 +74,10 @@ def log_episodes(
         for record, networks in seed_training.stored_episodes(results.seed_folder(seed), records):
             tracker.log_episode(seed, record, networks)
             yield {"seed": seed, **record}
+    settings = params.train
+    n_successes = params.agent.successes_before_learning
     with (
-        SeedProgress(params.train.n_episodes, params.train.n_environment_steps) as progress,
+        SeedProgress(settings.n_episodes, settings.n_environment_steps, n_successes) as progress,
         contextlib.closing(train_seeds(params, missing, store.inputs)) as episodes,
     ):
         for seed, record, networks in episodes:

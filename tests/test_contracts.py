@@ -8,8 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+from pipeline.check import PASSED
 from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrackingConfig, TrainConfig
-from pipeline.stages import STAGES, TRAIN
+from pipeline.stages import PARAMS, STAGES, TRAIN
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
@@ -21,6 +22,12 @@ def parameters_read(stage):
     """`section` or `section.name` for each use of `params.…` in the stage's modules."""
     source = "".join((ROOT / "pipeline" / f"{module}.py").read_text() for module in MODULES[stage])
     return set(re.findall(r"\bparams\.((?!model_dump)\w+(?:\.\w+)?)", source))
+
+
+def outputs_of(stage):
+    """Paths and options of what a stage in dvc.yaml writes."""
+    for entry in [entry for kind in ("outs", "plots", "metrics") for entry in stage.get(kind, [])]:
+        yield (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
 
 
 @pytest.mark.parametrize("stage", MODULES)
@@ -40,22 +47,40 @@ def test_parameters_without_effect_are_those_the_library_does_not_have():
 
 
 def test_stages_modules_sections_and_folders_share_names():
-    assert list(DVC["stages"]) == list(STAGES)
+    assert list(DVC["stages"]) == ["check", *STAGES, "summary"]
     for name, stage in DVC["stages"].items():
         assert stage["cmd"] == f"python -m pipeline.{name}"
         assert stage["desc"]
         assert (ROOT / "pipeline" / f"{name}.py").exists()
-        assert name in Params.model_fields
-        for out in [*stage["outs"], *stage.get("metrics", [])]:
-            assert (out if isinstance(out, str) else next(iter(out))).startswith(f"results/{name}/")
+        assert name in Params.model_fields or name not in STAGES
+        assert all(path.startswith(f"results/{name}/") for path, _ in outputs_of(stage))
+
+
+def test_the_summary_comes_after_every_new_result():
+    read = set(DVC["stages"]["summary"]["deps"])
+    assert {f"results/animate/{name}" for name in STAGES["animate"].written} <= read
+    assert {"results/train/episodes.csv", "results/evaluate/metrics.json"} <= read
+
+
+def test_dvc_can_restore_earlier_runs():
+    """It saves no run of a stage with an output that is neither cached nor one of its metrics or plots, or persists."""
+    for stage in STAGES:
+        for entry in DVC["stages"][stage]["outs"]:
+            assert isinstance(entry, str), entry
+
+
+def test_the_check_comes_before_any_result_is_deleted():
+    (passed,) = DVC["stages"]["check"]["outs"]
+    assert passed == PASSED.as_posix()
+    assert passed in DVC["stages"]["train"]["deps"]
+    assert DVC["stages"]["check"]["params"] == [{PARAMS: None}]
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=list(STAGES))
 def test_the_table_of_stages_agrees_with_dvc(stage):
     described = DVC["stages"][stage.name]
     tables, outputs = set(), set()
-    for entry in [*described["outs"], *described.get("metrics", [])]:
-        path, options = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+    for path, options in outputs_of(described):
         (outputs if options.get("cache", True) else tables).add(path.removeprefix(f"results/{stage.name}/"))
     assert (set(stage.tables), set(stage.outputs)) == (tables, outputs)
     settings = Params.model_validate(YAML(typ="safe", pure=True).load(ROOT / "params.yaml")).model_dump(mode="json")

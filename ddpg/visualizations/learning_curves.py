@@ -32,7 +32,7 @@ def draw_learning_curves(
     Args:
         episodes: A row for each seed and episode, with columns `seed`, `episode`, `is_best` and the measure. Where a
             seed has no row, or NaN, its latest value before counts in the mean: the policy is as good as it was last
-            seen. The mean begins where every seed has a value.
+            seen. The mean begins when every seed has a value.
         path: Ends in `.png` or `.svg`.
         reward_threshold: Return from which the environment counts as solved.
         measure: The column drawn; at least one of its values is not NaN.

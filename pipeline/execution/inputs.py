@@ -18,7 +18,7 @@ from ddpg.environments.interface import levels_of, make
 from ddpg.numerics import obstacles
 from pipeline.params import EnvironmentConfig, Params
 from pipeline.provenance.digests import content_digest
-from pipeline.stages import TRAIN
+from pipeline.stages import RESULTS, TRAIN
 
 _CODE = Path(__file__).resolve().parents[2]
 _OWN = {"pipeline", "ddpg", "__main__", "__mp_main__"}
@@ -79,6 +79,8 @@ def _dependencies() -> Iterator[tuple[str, Path]]:
     dvc = YAML(typ="safe", pure=True).load(_CODE / "dvc.yaml")
     for entry in dvc["stages"][TRAIN.name]["deps"]:
         name = entry if isinstance(entry, str) else next(iter(entry))
+        if Path(name).is_relative_to(RESULTS):  # which the check stage wrote
+            continue
         path = _CODE / name
         for file in [path] if path.is_file() else path.rglob("*"):
             # Compiled files appear and change when a module is imported.

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,10 @@ from pipeline.provenance.digests import override, params_of_results
 from pipeline.stages import LOCK, PARAMS
 
 _MOST_VALUES = 100_000
+_RESOLVE = (
+    f"choose the values of {PARAMS}, then run `git checkout --ours {LOCK} results`, `dvc repro`, `git add .` and "
+    "`git commit`"
+)
 _IN_PROGRESS = 0  # a size that no value has
 
 
@@ -155,6 +160,8 @@ def yaml_in(text: str, name: str) -> dict[str, Any]:
     Raises:
         DamagedFileError: The file holds something else.
     """
+    if re.search("^<{7} ", text, re.MULTILINE):
+        raise DamagedFileError(f"{name}: expected YAML, received an unresolved merge; {_RESOLVE}")
     try:
         contents = _parse(text)
     except MarkedYAMLError as error:

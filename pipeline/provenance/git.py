@@ -182,6 +182,9 @@ class Origin:
     is_current: bool = True
     """Whether it is the project's current result, whose model becomes the newest."""
 
+    base: str | None = None
+    """The commit whose result it is compared with to name what changed; `None`: there is none."""
+
     software: Mapping[str, str] | None = None
     """Tags of the packages and the environment that computed it, see `provenance.software`; `None`: those here."""
 
@@ -193,4 +196,6 @@ def origin_of(folder: Path) -> Origin:
     except GitError as error:
         print(f"warning: the result is recorded without its commit: {error}", file=sys.stderr)
         state = GitState()
-    return Origin(state, dvc_context())
+    # A queued experiment runs in a folder of its own.
+    is_current = folder.resolve() == project_root().resolve()
+    return Origin(state, dvc_context(), is_current=is_current, base=state.commit)

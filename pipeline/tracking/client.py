@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.tracking.contents import Point
 from pipeline.tracking.faults import REQUEST_SECONDS, Patience, TrackingError
 from pipeline.tracking.location import artifact_location, guard_first_use, tracking_uri
+from pipeline.tracking.moved import follow_move
 from pipeline.tracking.view import offer_view
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ PAGE = 1000
 _METRICS_PER_BATCH = 1000  # MLflow's limits on a request
 _PARAMS_PER_BATCH = 100
 _PICTURES = "networks"
+_DESCRIPTION = (
+    "Results of DDPG on **{}**: a run is the result of one `dvc repro`, with a run of each seed nested in it. It is "
+    "named after the parameters that it changed and the first commit that holds it, or else the one it was made on top "
+    "of. The view *Results* shows the scores as columns; `python -m pipeline.compare RUN` compares the workspace with "
+    "a run."
+)
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -45,6 +52,7 @@ def connect() -> "MlflowClient":
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.update(_REQUIRED)
+    follow_move()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri(), registry_uri=tracking_uri())
@@ -186,7 +194,8 @@ class Experiment:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             try:
-                created = self.client.create_experiment(name, artifact_location(tracking_uri()))
+                about = {"mlflow.note.content": _DESCRIPTION.format(name)}
+                created = self.client.create_experiment(name, artifact_location(tracking_uri()), about)
                 found = self.client.get_experiment(created)
             except MlflowException:  # another process may have been faster
                 found = self.client.get_experiment_by_name(name)

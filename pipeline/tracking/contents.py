@@ -19,6 +19,8 @@ from pipeline.provenance.documents import json_in, metrics_in
 from pipeline.results import CSV
 from pipeline.stages import STAGES, flatten, up_to
 
+SEPARATOR = " · "
+_SHORT_HASH = 7
 _LONGEST_NAME = 200  # MLflow accepts 250
 _LONGEST_VALUE = 5900  # and 6000
 _NOT_MEASURED = ("median_seed",)  # numbers that name something
@@ -26,6 +28,12 @@ _EPISODES = {"training": "train", "test": "test", "validation": "validation"}
 _POLICIES = ("best", "final")
 _CURVES_OVER_SEEDS = ("train/return", "test/return", "validation/return")
 _QUARTILES = {"lower_quartile": 0.25, "median": 0.5, "upper_quartile": 0.75}
+
+_STATISTICS_OF_ONE_SEED = {
+    "best/return_iqm": "best/return",
+    "final/return_iqm": "final/return",
+    "environment_steps_to_solve_median": "environment_steps_to_solve",
+}
 
 
 class Point(NamedTuple):
@@ -42,6 +50,16 @@ class Summary:
 
     points: list[Point] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+
+
+def run_name(what: str, commit: str | None) -> str | None:
+    """Return a run's name from what it changed and a commit, such as `tau_actor 0.1 · a1b2c3d`; `None` without both."""
+    return SEPARATOR.join(filter(None, (what, (commit or "")[:_SHORT_HASH]))) or None
+
+
+def names_commit(name: str, commit: str) -> bool:
+    """Return whether a run's name is from `run_name`, with this commit."""
+    return bool(commit) and name.rpartition(SEPARATOR)[2] == commit[:_SHORT_HASH]
 
 
 def stage_params(stage: str, params: Mapping[str, Any]) -> dict[str, str]:
@@ -124,7 +142,18 @@ def seed_summaries(stage: str, results: Path) -> dict[int, Summary]:
     if not file.is_file():
         return {}
     with _rows(file) as rows:
-        return {int(row.pop("seed")): summarize(stage, row) for row in rows}
+        return {int(row.pop("seed")): _summary_of_seed(stage, row) for row in rows}
+
+
+def _summary_of_seed(stage: str, row: Mapping[str, Any]) -> Summary:
+    """Its values, once more under the names of the statistics over seeds, whose columns its row then fills."""
+    summary = summarize(stage, row)
+    values = {point.metric: point.value for point in summary.points}
+    same = {
+        f"{stage}/{over_seeds}": values.get(f"{stage}/{own}") for over_seeds, own in _STATISTICS_OF_ONE_SEED.items()
+    }
+    summary.points += [Point(name, value) for name, value in same.items() if value is not None]
+    return summary
 
 
 def summarize(stage: str, metrics: Mapping[str, Any]) -> Summary:

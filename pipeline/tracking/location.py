@@ -21,7 +21,7 @@ def tracking_uri() -> str:
 
 def guard_first_use(uri: str) -> AbstractContextManager[object]:
     """A lock for opening a sqlite file: processes that create and migrate it at once would break each other."""
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     return nullcontext() if file is None else _lock(file, ".lock", _FIRST_USE_SECONDS)
 
 
@@ -31,12 +31,12 @@ def one_recording_at_a_time(seconds: float = -1) -> AbstractContextManager[objec
     Args:
         seconds: How long to wait for another process before `TimeoutError`; negative: without limit.
     """
-    return _lock(_sqlite_file(tracking_uri()) or project_root() / "mlflow.db", ".recording.lock", seconds)
+    return _lock(sqlite_file(tracking_uri()) or project_root() / "mlflow.db", ".recording.lock", seconds)
 
 
 def nothing_there() -> bool:
     """Whether the store is a file that does not exist yet."""
-    file = _sqlite_file(tracking_uri())
+    file = sqlite_file(tracking_uri())
     return file is not None and not file.exists()
 
 
@@ -44,7 +44,7 @@ def artifact_location(uri: str) -> str | None:
     """Beside the database; MLflow's default would be the working directory. A server chooses for itself."""
     if re.match("https?://|databricks", uri):
         return None
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     return ((file.parent if file else project_root()) / "mlartifacts").as_uri()
 
 
@@ -53,7 +53,7 @@ def _lock(file: Path, suffix: str, seconds: float) -> FileLock:
     return FileLock(f"{file}{suffix}", timeout=seconds)
 
 
-def _sqlite_file(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
     """The file of an address such as `sqlite:///relative.db?timeout=60` or `sqlite:////absolute.db`.
 
     Parsed as SQLAlchemy does, which knows no fragments: a "#" is part of the path.

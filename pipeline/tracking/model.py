@@ -21,7 +21,11 @@ from pipeline.tracking.faults import costs_a_warning
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
 
-ALIAS = "newest"  # MLflow reserves "latest"
+NEWEST, BEST = "newest", "best"
+"""Aliases of versions; MLflow reserves "latest"."""
+_NOT_IN_NAMES = "[/:.%\"']"
+SCORES = ("evaluate/best/return_iqm", "evaluate/best/return_worst_seed", "evaluate/best/solved_share")
+"""Metrics of its run that a version shows as tags; the first decides which is the best."""
 
 
 def add_model(experiment: Experiment, run: str, policy: Path, params: Mapping[str, Any], is_current: bool) -> bool:
@@ -35,10 +39,10 @@ def add_model(experiment: Experiment, run: str, policy: Path, params: Mapping[st
         is_current: Whether the version becomes the newest.
     """
     environment = params["environment"]["id"]
-    name = f"ddpg-{re.sub('[/:]', '-', environment)}"
+    name = f"ddpg-{re.sub(_NOT_IN_NAMES, '-', environment)}"
     if experiment.client.search_model_versions(f"name = '{name}' and run_id = '{run}'"):
         return False
-    model = _logged(experiment, run) or _log(experiment, run, policy)
+    model = _logged(experiment, run) or _log(experiment, run, name, policy)
     _register(experiment, model, name, environment, is_current)
     return True
 
@@ -65,10 +69,10 @@ def _logged(experiment: Experiment, run: str) -> "LoggedModel | None":
     return next((model for model in models if model.status == "READY"), None)
 
 
-def _log(experiment: Experiment, run: str, policy: Path) -> "LoggedModel":
+def _log(experiment: Experiment, run: str, name: str, policy: Path) -> "LoggedModel":
     from mlflow.entities import LoggedModelOutput
 
-    model = experiment.client.create_logged_model(experiment.id, "actor", source_run_id=run, model_type="policy")
+    model = experiment.client.create_logged_model(experiment.id, name, source_run_id=run, model_type="policy")
     try:
         with tempfile.TemporaryDirectory() as folder:
             save_actor(policy, Path(folder) / "model", model, run)
@@ -85,21 +89,24 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
     """Write a policy as a Keras model in MLflow's format."""
     with silent_stderr():
         import mlflow.tensorflow
-        import numpy as np
-        from mlflow.models import Model, infer_signature
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
 
         from ddpg.agent import load_policy_model
         from ddpg.environments.running_statistics import FILE
 
     actor = load_policy_model(policy)
-    observation = np.zeros((1, *actor.input_shape[1:]), dtype=np.float32)
+    # As columns, because MLflow takes neither lists nor other precisions for a tensor.
+    observations, actions = (
+        Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
+        for shape in (actor.input_shape, actor.output_shape)
+    )
     with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
         mlflow.tensorflow.save_model(
             actor,
             folder,
             mlflow_model=Model(artifact_path=model.artifact_location, run_id=run, model_id=model.model_id),
-            signature=infer_signature(observation, actor(observation).numpy()),
-            input_example=observation,
+            signature=ModelSignature(observations, actions),
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
@@ -112,18 +119,34 @@ def _register(experiment: Experiment, model: "LoggedModel", name: str, environme
     found = client.search_registered_models(f"name = '{name}'")
     if not found:
         client.create_registered_model(name, description=_describe(environment))
-    note = client.get_run(run).data.tags["mlflow.note.content"].replace("**", "")
+    data = client.get_run(run).data
+    scores = {metric: str(data.metrics[metric]) for metric in SCORES if metric in data.metrics}
     # A source of the form models:/ID would be looked up in the process's default store, not in this one.
     created = client.create_model_version(
-        name, model.artifact_location, run, description=note, model_id=model.model_id, await_creation_for=0
+        name,
+        model.artifact_location,
+        run,
+        tags={"run": str(data.tags.get("mlflow.runName")), **scores},
+        description=data.tags["mlflow.note.content"].replace("**", ""),
+        model_id=model.model_id,
+        await_creation_for=0,
     )
-    if is_current or not any(ALIAS in registered.aliases for registered in found):
-        client.set_registered_model_alias(name, ALIAS, created.version)
+    aliases = found[0].aliases if found else {}
+    if is_current or NEWEST not in aliases:
+        client.set_registered_model_alias(name, NEWEST, created.version)
+    best = client.get_model_version_by_alias(name, BEST).tags if BEST in aliases else {}
+    if _score(scores) > _score(best):
+        client.set_registered_model_alias(name, BEST, created.version)
+
+
+def _score(tags: Mapping[str, str]) -> float:
+    return float(tags.get(SCORES[0], "-inf"))
 
 
 def _describe(environment: str) -> str:
     return (
         f"Actors that DDPG trained on **{environment}**: from observations (n, observation size) to actions "
         "(n, action size), both in the environment's units. Each version is the best policy of a result's median "
-        f"seed; its description says how good it is. The alias `{ALIAS}` is that of the last `dvc repro`."
+        f"seed; its description and tags say how good it is. The alias `{BEST}` is that of the greatest mean return, "
+        f"`{NEWEST}` that of the last `dvc repro`; an experiment from a queue is never the newest."
     )

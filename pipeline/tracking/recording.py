@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ddpg.files import DamagedFileError
 from ddpg.history import TrainingHistory
 from pipeline.provenance.digests import config_hash, stage_digest
+from pipeline.provenance.edits import edits_since, title
 from pipeline.provenance.git import Origin, origin_of
 from pipeline.provenance.revision import WORKSPACE_REVISION
 from pipeline.provenance.software import tags_here, tags_of
@@ -19,8 +20,10 @@ from pipeline.stages import STAGES, up_to
 from pipeline.tracking.client import Experiment, RunStatus, close_children
 from pipeline.tracking.contents import (
     Point,
+    accepted_value,
     describe,
     points_over_seeds,
+    run_name,
     seed_summaries,
     stage_files,
     stage_metrics,
@@ -123,7 +126,11 @@ class Recorder:
             **origin.experiment,
         }
         tags["mlflow.note.content"] = describe(self._params, tags, {})
-        name = tags.get("dvc.experiment")
+        edits = edits_since(origin.base, self._params)
+        if edits:
+            tags["changed"] = accepted_value(", ".join(f"{name}: {old} → {new}" for name, (old, new) in edits.items()))
+        what = title(edits) or ("other code" if git.dirty else "")
+        name = tags.get("dvc.experiment") or run_name(what, git.commit)
         if interrupted:
             self.experiment.reopen(interrupted, tags, name)
         run = interrupted or self.experiment.create_run(tags, name, start_time)

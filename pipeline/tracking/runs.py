@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.stages import STAGES, TRAIN
 from pipeline.tracking.client import all_experiments, connect, search
+from pipeline.tracking.contents import SEPARATOR, names_commit, run_name
 from pipeline.tracking.faults import as_tracking_errors, without_secrets
 from pipeline.tracking.location import guard_first_use, nothing_there, tracking_uri
 from pipeline.tracking.matching import held, seeds_in
+from pipeline.tracking.view import CLASSIC
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,8 +80,13 @@ def digests_of(run: str) -> dict[str, str]:
         return held(_parent(connect(), run))
 
 
-def tag(run: RecordedRun, tags: Mapping[str, str]) -> bool:
+def tag(run: RecordedRun, tags: Mapping[str, str], commit: str | None = None) -> bool:
     """Set tags of a run where they differ, an empty text removes one; say whether anything was changed.
+
+    Args:
+        run: The run.
+        tags: Their values, by name.
+        commit: One that holds its result, which its name then says in place of the one that it was made on top of.
 
     Raises:
         TrackingError: The store could not be written.
@@ -93,6 +100,8 @@ def tag(run: RecordedRun, tags: Mapping[str, str]) -> bool:
                     client.set_tag(run.id, name, value)
                 else:
                     client.delete_tag(run.id, name)
+            if commit and names_commit(run.name, run.tags.get("git.commit", "")):
+                client.update_run(run.id, name=run_name(run.name.rpartition(SEPARATOR)[0], commit))
     return bool(changes)
 
 
@@ -137,7 +146,7 @@ def _recorded(run: "Run") -> RecordedRun:
         name=run.info.run_name,
         digests=held(run),
         tags=dict(run.data.tags),
-        link=f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
+        link=f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{CLASSIC}",
     )
 
 

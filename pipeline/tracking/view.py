@@ -14,11 +14,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
+CLASSIC = "workflowType=machine_learning"
+"""Part of an address: without it, MLflow shows its pages for language models."""
 VIEW = "results"
 """Its key, for `viewStateShareKey=` in an address."""
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 
-SCORES = ("evaluate/best/return_iqm", "evaluate/final/return_iqm", "evaluate/environment_steps_to_solve_median")
+SCORES = (
+    "evaluate/best/return_iqm",
+    "evaluate/best/solved_share",
+    "evaluate/final/return_iqm",
+    "evaluate/environment_steps_to_solve_median",
+)
+TAGS = ("changed", "git.commit", "seeds")
 CURVES = ("test/return_median", "validation/return_median", "train/return_median")
 
 _FIXED_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")
@@ -38,7 +46,7 @@ def saved_view(created: int) -> str:
     Args:
         created: Time of creation, in milliseconds since 1970.
     """
-    columns = [f"metrics.`{metric}`" for metric in SCORES]
+    columns = [*(f"tags.`{tag}`" for tag in TAGS), *(f"metrics.`{metric}`" for metric in SCORES)]
     # MLflow's own sections, one for each prefix of the metrics' names, come after these.
     sections = {
         "Returns by episode (median)": [_curve(metric) for metric in CURVES],

@@ -13,7 +13,7 @@ from ddpg.files import DamagedFileError
 from ddpg.history import save_episodes
 from ddpg.seeding import Stream, episode_seed
 from pipeline import results
-from pipeline.animate import animate
+from pipeline.animate import animate, film
 from pipeline.errors import MissingResultError
 from pipeline.stages import ANIMATE
 from tests.pipeline.reports.made import METRICS
@@ -54,6 +54,14 @@ def evaluated(tmp_path, monkeypatch):
     seeds = [episode_seed(params().evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(2)]
     save_episodes(results.EVALUATE / "trajectories.npz", run_episodes(agent.policy, [env], seeds, 60))
     return recorded
+
+
+def test_without_rollout_episodes_the_film_is_one_empty_frame(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results.ANIMATE.mkdir(parents=True)
+    film(params(animate={"rollout_episodes": 0}), [], None)
+    (frame,) = frames(results.ANIMATE / "rollout.mp4")
+    assert frame.shape == (64, 64, 3)
 
 
 @pytest.mark.minutes

@@ -1,10 +1,12 @@
 """The whole pipeline, by DVC, in a project of its own."""
 
+import re
 import shutil
 
 import pytest
 
-from tests.pipeline.small import new_project, run, write_params
+from tests.pipeline.laboratory import Store
+from tests.pipeline.small import commit, new_project, run, write_params
 
 STAGES = ("train", "evaluate", "animate")
 
@@ -34,6 +36,7 @@ def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_res
     assert stages_run(run(project, "dvc", "repro")) == ("animate",)
 
     write_params(project)
+    assert stages_run(run(project, "dvc", "repro")) == ()  # DVC has the earlier run
     for folder in ("results", ".dvc/cache", ".seeds"):
         shutil.rmtree(project / folder)
     assert stages_run(run(project, "dvc", "repro", "--no-run-cache")) == STAGES
@@ -54,6 +57,36 @@ def test_repro_runs_what_changed_repeats_bytes_and_leaves_one_complete_run_a_res
             assert sorted(point.step for point in points) == [1, 2, 3]
     (model,) = client.search_registered_models()
     assert model.name == "ddpg-MountainCarContinuous-v0"
+
+
+@pytest.mark.minutes
+def test_nothing_is_lost_to_a_typo_and_an_earlier_result_is_found_again(project):
+    def files():
+        return {path: path.read_bytes() for path in (project / "results").rglob("*.*") if "check" not in path.parts}
+
+    run(project, "dvc", "repro")
+    commit(project, "Baseline")
+    before = files()
+    write_params(project, agent={"tau_actor": "abc"})
+    with pytest.raises(AssertionError, match=r"agent\.tau_actor: expected a number in \(0, 1\], received 'abc'"):
+        run(project, "dvc", "repro")
+    assert files() == before
+    write_params(project)
+    assert stages_run(run(project, "dvc", "repro")) == ()
+    assert files() == before
+
+    write_params(project, agent={"tau_actor": 0.1})
+    output = run(project, "dvc", "repro")
+    assert stages_run(output) == STAGES
+    assert re.search(r"Against \w{7}: +tau_actor 0\.1, return ", output)
+    assert "git add . && git commit --message 'tau_actor 0.1'" in output
+    assert files() != before
+    write_params(project)
+    output = run(project, "dvc", "repro")
+    assert stages_run(output) == ()
+    assert "the same scores" in output
+    assert files() == before
+    assert len(Store(project / "mlflow.db").parents()) == 2
 
 
 @pytest.mark.minutes

@@ -28,6 +28,21 @@ def test_an_unknown_revision_is_an_error_and_nothing_is_written(project, capsys)
     assert not (project.folder / "result.html").exists()
 
 
+def test_a_fresh_clone_shows_the_tables_that_git_has(repository, tmp_path, monkeypatch, capsys):
+    clone = tmp_path / "clone"
+    repository.run("git", "clone", "--quiet", ".", str(clone))
+    monkeypatch.setenv("DVC_ROOT", str(clone))
+    monkeypatch.chdir(clone)
+    for names in ([], ["HEAD"]):
+        assert main([*names, "--out", "result.html"]) == 0
+        printed = capsys.readouterr()
+        assert "results of the train stage" in printed.err or "nor in DVC's cache" in printed.err
+        assert "The page shows what git has of HEAD: numbers and curves, no films." in printed.err
+        page = (clone / "result.html").read_text()
+        assert "95.00" in page
+        assert "<video" not in page
+
+
 @pytest.mark.parametrize("out", [".", "params.yaml/result.html", "params.yaml/a/b/c", "a" * 300, f"{'a' * 300}/b"])
 def test_a_file_that_cannot_be_written_is_an_error_before_any_work(project, out, monkeypatch, capsys):
     monkeypatch.setattr("pipeline.show.page_of", lambda _: pytest.fail("worked"))

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from pipeline import results
@@ -19,18 +21,58 @@ METRICS = {
 }
 
 
-def test_says_what_was_found_and_where_to_look(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@tracker:5000")
-    best, final, solved, videos, store = summarize(METRICS)
+def test_says_what_was_found():
+    best, final, solved = summarize(METRICS)
     assert best == (
         "Best policies: return 97.12 [96.50, 97.90] (interquartile mean over seeds), "
         "worst seed 95.04, solved by 100% of the seeds"
     )
     assert "80%" in final
     assert solved == "Median to solve: episode 15, 7,400 environment steps"
-    assert "seed 3, the median" in videos
-    assert "secret" not in store
-    assert "tracker:5000" in store
+
+
+def test_says_where_to_look(repository, capsys):
+    """The committed result is recorded nowhere, and has no films."""
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    head = repository.run("git", "rev-parse", "--short=7", "HEAD").strip()
+    assert f"Against {head}:  the same scores" in printed
+    assert f"sqlite:///{repository.folder}/mlflow.db" in printed
+    assert "`dvc push` needs a remote" in printed
+    assert "git commit" not in printed
+
+
+def test_names_the_difference_and_the_next_command(repository, capsys):
+    seeds = repository.folder / "prepared/0.01/evaluate/seeds.csv"
+    seeds.write_text(seeds.read_text().replace(",9", ",8"))
+    repository.set_params(0.01)
+    repository.repro()
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"Against \w{7}:  lr_actor 0\.01, return -10\.00 \[.*workspace is worse", printed), printed
+    assert "git add . && git commit --message 'lr_actor 0.01'" in printed
+    repository.run("dvc", "remote", "add", "--default", "shared", "/tmp/nowhere")
+    main([])
+    assert "needs a remote" not in capsys.readouterr().out
+
+
+def test_a_damaged_result_of_head_costs_no_summary(repository, capsys):
+    (repository.results / "evaluate/seeds.csv").write_text("damaged")
+    repository.commit("Damage")
+    repository.set_params(0.01)
+    repository.repro()
+    assert main([]) == 0
+    assert "not compared: HEAD: " in capsys.readouterr().out.replace(
+        repository.run("git", "rev-parse", "--short=7", "HEAD"), "HEAD"
+    )
+
+
+def test_an_experiment_is_not_to_be_committed(repository, capsys, monkeypatch):
+    repository.set_params(0.01)
+    repository.repro()
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    main([])
+    assert "git commit" not in capsys.readouterr().out
 
 
 def test_leaves_out_what_an_environment_without_threshold_lacks():

@@ -234,11 +234,11 @@ def test_a_backfilled_model_is_the_newest_only_where_its_results_are(repository:
 
 
 def test_more_commits_than_a_tag_takes_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import sync
+    from pipeline.revisions import holders
 
-    monkeypatch.setattr(sync, "_LONGEST_TAG", 10)
-    assert sync._joined(["abc", "def"]) == "abc, def"
-    assert sync._joined(["abc", "def", "ghi"]) == "abc, def"
+    monkeypatch.setattr(holders, "_LONGEST_TAG", 10)
+    assert holders._joined(["abc", "def"]) == "abc, def"
+    assert holders._joined(["abc", "def", "ghi"]) == "abc, def"
 
 
 def test_two_calls_at_once_record_each_result_once(repository: Repository, recorded: Store) -> None:

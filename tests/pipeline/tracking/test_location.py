@@ -22,7 +22,7 @@ from pipeline.tracking import location
 )
 def test_the_file_of_an_address_is_parsed(address, file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert location._sqlite_file(address) == (None if file is None else Path(tmp_path, file))
+    assert location.sqlite_file(address) == (None if file is None else Path(tmp_path, file))
 
 
 @pytest.mark.parametrize("name", ["p#1", "a b", "p%20q", "p?x"])
@@ -32,7 +32,7 @@ def test_the_store_is_in_the_project_whatever_its_name(name, tmp_path, monkeypat
     monkeypatch.chdir(project)
     monkeypatch.setenv("DVC_ROOT", str(project))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert location._sqlite_file(location.tracking_uri()) == project / "mlflow.db"
+    assert location.sqlite_file(location.tracking_uri()) == project / "mlflow.db"
     engine = sqlalchemy.create_engine(location.tracking_uri())
     engine.connect().close()
     engine.dispose()

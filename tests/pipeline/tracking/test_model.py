@@ -1,13 +1,16 @@
 """Models in a real MLflow store."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ddpg.environments.running_statistics import FILE
-from pipeline.tracking import record_missing, tracking_uri
+from pipeline.tracking import record, record_missing, tracking_uri
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all
 
@@ -32,16 +35,48 @@ def test_the_actor_is_a_registered_model_that_predicts(
     assert "trained on **MountainCarContinuous-v0**" in store.client.get_registered_model(version.name).description
     newest = store.client.get_model_version_by_alias(version.name, "newest")
     assert newest.version == version.version
+    assert newest.tags["evaluate/best/return_iqm"] == "93.9123"
+    assert store.client.get_model_version_by_alias(version.name, "best").version == version.version
     (output,) = parent.outputs.model_outputs
     assert newest.source == store.client.get_logged_model(output.model_id).artifact_location
     import mlflow
+    from mlflow.pyfunc import scoring_server
 
     assert Path(mlflow.artifacts.download_artifacts(f"{newest.source}/{FILE}")).read_text() == "statistics"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())
     model = mlflow.pyfunc.load_model(f"models:/{version.name}@newest")
     observations = np.array([[0.1, -0.2], [0.3, 0.4]], dtype=np.float32)
-    np.testing.assert_allclose(model.predict(observations), keras_model(observations).numpy(), rtol=1e-6)
-    assert model.metadata.signature.inputs.input_types() == [np.dtype("float32")]
+    actions = keras_model(observations).numpy()
+    for given in (observations, observations.astype(np.float64), observations.tolist(), pd.DataFrame(observations)):
+        np.testing.assert_allclose(model.predict(given), actions, rtol=1e-6)
+    np.testing.assert_allclose(model.predict([[0, 1]]), keras_model(np.array([[0.0, 1.0]])).numpy(), rtol=1e-6)
+    request = json.dumps({"dataframe_split": {"data": observations.tolist()}})
+    answer = scoring_server.invocations(request, "application/json", model, model.metadata.get_input_schema())
+    np.testing.assert_allclose(
+        [list(row.values()) for row in json.loads(answer.response)["predictions"]], actions, rtol=1e-6
+    )
+
+
+def test_the_best_has_the_greatest_return_and_an_experiment_from_elsewhere_is_not_the_newest(
+    laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def aliases() -> dict[str, str]:
+        return dict(store.client.get_registered_model("ddpg-MountainCarContinuous-v0").aliases)
+
+    record_all(laboratory)
+    assert aliases() == {"best": "1", "newest": "1"}
+    laboratory.evaluate(iqm=92.0)
+    record_all(laboratory)
+    assert aliases() == {"best": "1", "newest": "2"}
+    queued = laboratory.folder / ".dvc/tmp/exps/temp"
+    queued.mkdir(parents=True)
+    elsewhere = replace(laboratory, folder=queued)
+    elsewhere.train()
+    elsewhere.evaluate(iqm=95.0)
+    monkeypatch.chdir(queued)
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
+    record("evaluate", laboratory.params, elsewhere.results)
+    assert aliases() == {"best": "3", "newest": "2"}
 
 
 def test_a_model_that_cannot_be_saved_costs_a_warning_and_is_added_later(
