@@ -89,25 +89,28 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
     with silent_stderr():
         import mlflow.tensorflow
         from mlflow.models import Model, ModelSignature
+        from mlflow.models.model import MLMODEL_FILE_NAME
         from mlflow.types import ColSpec, DataType, Schema
 
         from ddpg.agent import load_policy_model
 
     actor = load_policy_model(policy)
-    # As columns, because MLflow takes neither lists nor other precisions for a tensor.
-    observations, actions = (
-        Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
-        for shape in (actor.input_shape, actor.output_shape)
-    )
     with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
         mlflow.tensorflow.save_model(
             actor,
             folder,
             mlflow_model=Model(artifact_path=model.artifact_location, run_id=run, model_id=model.model_id),
-            signature=ModelSignature(observations, actions),
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
+    # As columns, since MLflow takes neither lists nor other precisions for a tensor; later, since it saves only tensors.
+    observations, actions = (
+        Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
+        for shape in (actor.input_shape, actor.output_shape)
+    )
+    saved = Model.load(folder)
+    saved.signature = ModelSignature(observations, actions)
+    saved.save(folder / MLMODEL_FILE_NAME)
 
 
 def _register(experiment: Experiment, model: "LoggedModel", name: str, environment: str, is_current: bool) -> None:
