@@ -103,7 +103,8 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
-    # As columns, since MLflow takes neither lists nor other precisions for a tensor; later, since it saves only tensors.
+    # As columns, because MLflow takes neither lists nor other precisions for tensors; afterwards, because it saves only
+    # tensors' signatures.
     observations, actions = (
         Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
         for shape in (actor.input_shape, actor.output_shape)
