@@ -170,7 +170,9 @@ def test_a_run_is_named_after_what_it_changed_and_in_the_end_the_commit_that_hol
     before = repository.run("git", "rev-parse", "HEAD")
     repository.set_params(0.01)
     repository.repro()
-    record("train", Laboratory(repository.folder).params | {"agent": {"lr_actor": 0.01}}, repository.results)
+    params = Laboratory(repository.folder).params
+    params["agent"]["lr_actor"] = 0.01
+    record("train", params, repository.results)
     (parent,) = recorded.parents()
     assert parent.info.run_name == f"lr_actor 0.01 · {before[:7]}"
     assert parent.data.tags["changed"] == "agent.lr_actor: 0.001 → 0.01"
