@@ -121,24 +121,30 @@ def shown(spread: Mapping[str, float], digits: int = 2) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a Markdown table; all columns but the first are aligned to the right."""
+    """Prints a Markdown table."""
+    print("\n".join(markdown(header, rows)), flush=True)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table; all columns but the first are aligned to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines), flush=True)
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def circumstances(packages: Sequence[str]) -> dict[str, Any]:
+    """The machine and these packages' versions."""
+    machine = {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return {"machine": machine, "versions": {"python": platform.python_version(), **versions}}
 
 
 def write(script: str, packages: Sequence[str], results: Any) -> None:
     """Writes `results/SCRIPT.json`, with the commit, the machine and these packages' versions, and prints those."""
-    machine = {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
-    versions = {package: importlib.metadata.version(package) for package in packages}
-    document = {
-        "commit": commit(),
-        "machine": machine,
-        "versions": {"python": platform.python_version(), **versions},
-        "results": results,
-    }
+    document = {"commit": commit(), **circumstances(packages), "results": results}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{Path(script).stem}.json"
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    machine = document["machine"]
     print(
         f"\nCommit {document['commit']}; {machine['processor']}, {machine['cores']} cores, {machine['system']}; ",
         end="",

@@ -11,9 +11,9 @@ import numpy as np
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_description
-from ddpg.algorithm.scaling import LARGEST_STANDARDIZED, BoxScaler, StandardizingScaler
+from ddpg.algorithm.scaling import LARGEST_STANDARDIZED, StandardizingScaler
 from ddpg.config import AgentConfig, TrainingConfig
-from ddpg.environments import interface
+from ddpg.environments import interface, running_statistics
 from ddpg.environments.interface import Environment
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
 from ddpg.numerics import warn_of_obstacles
@@ -53,11 +53,11 @@ class DDPG(OffPolicyAgent):
     ) -> None:
         if config is not None and hyperparameters:
             raise TypeError(f"DDPG: expected a config or hyperparameters, received both ({', '.join(hyperparameters)})")
-        config = config if config is not None else AgentConfig(**hyperparameters)
+        config = config if config is not None else AgentConfig.from_keywords(**hyperparameters)
         self.env = interface.prepare(env)
         super().__init__(
-            BoxScaler(env.observation_space.low, env.observation_space.high),
-            BoxScaler(env.action_space.low, env.action_space.high),
+            interface.scaler_of(env.observation_space),
+            interface.scaler_of(env.action_space),
             config,
             new_seed() if seed is None else seed,
         )
@@ -143,7 +143,7 @@ class DDPG(OffPolicyAgent):
         """
         if self._is_seed_given:
             warn_of_obstacles()
-        config = TrainingConfig(
+        config = TrainingConfig.from_keywords(
             n_episodes=n_episodes,
             eps=eps,
             eps_decay=eps_decay,
@@ -210,6 +210,8 @@ class DDPG(OffPolicyAgent):
     def save(self, folder: str | Path, *, best: bool = False) -> None:
         """Writes weights (`.weights.h5`) and configuration (`config.json`) into a folder, created if necessary.
 
+        Where wrappers of the environment hold running statistics, those through which the policy saw are written too.
+
         Args:
             folder: Where to.
             best: Write the best policy instead of the present networks, if there is one.
@@ -218,19 +220,26 @@ class DDPG(OffPolicyAgent):
         folder.mkdir(parents=True, exist_ok=True)
         agent = copy.copy(self)
         agent.learner = copy.copy(self.learner)
+        statistics: running_statistics.State = running_statistics.state_dict(self.env)
         if best and self.best is not None:
             agent.learner.load_state_dict(self.best.learner)
             agent.load_observation_moments(self.best.observation_moments)
+            statistics = self.best.statistics
         agent.learner.save_weights(folder)
+        running_statistics.save(statistics, folder)
         write_description(folder, agent.description)
 
     @classmethod
     def load(cls, folder: str | Path, env: Environment, *, seed: int | None = None) -> "DDPG":
         """Loads the networks and configuration that `save` wrote; replay buffer and history are empty.
 
+        Running statistics in the environment's wrappers become those that were saved. As in training, they go on with
+        each step that you make; `ddpg.environments.running_statistics.frozen` keeps them as they are.
+
         Raises:
             FileNotFoundError: The folder holds no saved agent.
-            UnsuitableEnvironmentError: The environment's spaces differ from those that the agent was trained in.
+            UnsuitableEnvironmentError: The environment's spaces, or its wrappers with running statistics, differ from
+                those that the agent was trained in.
             DamagedFileError: A file is corrupt or of another kind; the message names it.
         """
         folder = Path(folder)
@@ -240,6 +249,7 @@ class DDPG(OffPolicyAgent):
         agent.learner.load_weights(folder)
         if isinstance(saved.observations, StandardizingScaler):
             agent.load_observation_moments(saved.observations.moments._asdict())
+        running_statistics.restore(agent.env, folder)
         return agent
 
     def save_checkpoint(self, path: str | Path) -> None:
@@ -281,8 +291,8 @@ class DDPG(OffPolicyAgent):
     ) -> "DDPG":
         """The agent of the newest usable checkpoint in a folder; `continue_training` continues bit for bit.
 
-        Gymnasium's environments start each episode from its seed. State that an environment carries from one episode to
-        the next, beyond its `np_random`, is not restored.
+        Gymnasium's environments start each episode from its seed. Of state that an environment carries from one episode
+        to the next, its `np_random` and the running statistics of its wrappers are restored.
 
         Args:
             path: The folder that `save_checkpoint` wrote.

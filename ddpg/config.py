@@ -1,8 +1,10 @@
 """All settings of the agent, its training and its state grid: typed, bounded and documented."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,6 +30,17 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
+    @classmethod
+    def from_keywords(cls, **values: Any) -> Self:
+        """As the class itself; errors suggest known names in place of unknown ones."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            for details in error.errors():
+                if details["type"] == "extra_forbidden":
+                    error.add_note(_suggestion(str(details["loc"][-1]), cls.model_fields))
+            raise
+
     @model_validator(mode="before")
     @classmethod
     def _accept_numpy(cls, values: Any) -> Any:
@@ -35,6 +48,11 @@ class Config(BaseModel):
         if not isinstance(values, dict):
             return values
         return {name: _without_numpy(value) for name, value in values.items()}
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"{name}: unknown; did you mean {close[0]}?" if close else f"{name}: unknown; known are {', '.join(known)}"
 
 
 def _without_numpy(value: Any) -> Any:
@@ -320,6 +338,10 @@ class TrainingConfig(Config):
     n_validation_episodes: Count = 20
     """Episodes from fixed start states by which a changed policy is scored, to keep the best; 0: it is scored by the
     test episode, and without tests the final policy is the best."""
+
+    n_first_validation_episodes: Count = 0
+    """Validate with so many of the episodes first, and double their number only while the policy may still be the best:
+    see `ddpg.training.validation.race`. 0: with all at once."""
 
     validate_every_n_steps: Count = 0
     """Environment steps between validations: one comes after the episode in which the number of environment steps so

@@ -1,6 +1,7 @@
 """What happened in training: episodes step by step, records and snapshots of the networks, and their files."""
 
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,6 +85,8 @@ class EpisodeRecord(NamedTuple):
     """Return of the test episode, without noise."""
     validation_return: float
     """Mean return over the fixed validation episodes, if the policy changed."""
+    validation_episodes: int
+    """How many these were: fewer than all if the first showed that the policy is not the best."""
     agent_steps: int
     """In training episodes, so far."""
     environment_steps: int
@@ -134,6 +137,15 @@ class Snapshot(NamedTuple):
     """Shape (n_y, n_x, action size): the actor's action."""
 
 
+class NetworkWeights(NamedTuple):
+    """All numbers that the actor and the critic compute with after `step` agent steps."""
+
+    step: int
+    """Agent steps of training so far."""
+    values: FloatArray
+    """Shape (n,), in the order of `TrainingHistory.networks`."""
+
+
 @dataclass(frozen=True)
 class GridAxes:
     """The axes of the state grid, in the environment's units and with its names."""
@@ -145,6 +157,10 @@ class GridAxes:
     x_dimension: int
     y_dimension: int
     action_dimension: int
+    n_actions: int = 11
+    """Actions over which Q is maximised, evenly spaced over the action's range."""
+    reference_state: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """Shape (observation size,): the values of the other dimensions; empty where they are not known."""
 
 
 @dataclass
@@ -163,8 +179,12 @@ class TrainingHistory:
     training_episodes: list[EpisodeHistory] = field(default_factory=list)
     test_episodes: list[EpisodeHistory] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
+    weights: list[NetworkWeights] = field(default_factory=list)
+    """At some of the snapshots, and at the end of a training."""
     grid: GridAxes | None = None
     """Axes of the snapshots; `None` before the first."""
+    networks: dict[str, Any] | None = None
+    """What the networks compute with their weights, as JSON values; see `ddpg.algorithm.operations`."""
 
     @property
     def n_steps(self) -> int:
@@ -177,18 +197,19 @@ class TrainingHistory:
         return sum(episode.environment_steps for episode in self.training_episodes)
 
     @property
-    def lengths(self) -> tuple[int, int, int]:
-        """Training episodes, test episodes and snapshots so far."""
-        return len(self.training_episodes), len(self.test_episodes), len(self.snapshots)
+    def lengths(self) -> tuple[int, int, int, int]:
+        """Training episodes, test episodes, snapshots and weights so far."""
+        return len(self.training_episodes), len(self.test_episodes), len(self.snapshots), len(self.weights)
 
-    def since(self, lengths: tuple[int, int, int]) -> "TrainingHistory":
+    def since(self, lengths: Sequence[int]) -> "TrainingHistory":
         """What came after the history had these lengths."""
-        n_training, n_test, n_snapshots = lengths
+        n_training, n_test, n_snapshots, n_weights = lengths
         return replace(
             self,
             training_episodes=self.training_episodes[n_training:],
             test_episodes=self.test_episodes[n_test:],
             snapshots=self.snapshots[n_snapshots:],
+            weights=self.weights[n_weights:],
         )
 
     def extend(self, later: "TrainingHistory") -> None:
@@ -196,7 +217,8 @@ class TrainingHistory:
         self.training_episodes += later.training_episodes
         self.test_episodes += later.test_episodes
         self.snapshots += later.snapshots
-        self.grid = later.grid
+        self.weights += later.weights
+        self.grid, self.networks = later.grid, later.networks
 
     def save(self, path: Path) -> None:
         """Writes an `.npz` file whose bytes depend on the history alone."""
@@ -217,6 +239,11 @@ class TrainingHistory:
             arrays |= {f"grid_{name}": np.asarray(value) for name, value in vars(self.grid).items()}
         if self.snapshots:
             arrays |= {f"snapshot_{name}": np.stack(_column(self.snapshots, name)) for name in Snapshot._fields}
+        if self.networks is not None:
+            arrays["networks"] = np.array(json.dumps(self.networks))
+        if self.weights:
+            arrays["weights_step"] = np.array(_column(self.weights, "step"))
+            arrays["weights_values"] = np.stack(_column(self.weights, "values"))
         return arrays
 
     @classmethod
@@ -243,8 +270,9 @@ class TrainingHistory:
             KeyError, ValueError, IndexError, TypeError: The arrays are not a history.
         """
         for name, array in arrays.items():
-            if (array.dtype.kind == "U") != name.endswith("_names"):
-                raise ValueError(f"{name}: expected {'texts' if name.endswith('_names') else 'numbers'}")
+            is_text = name.endswith("_names") or name == "networks"
+            if (array.dtype.kind == "U") != is_text:
+                raise ValueError(f"{name}: expected {'texts' if is_text else 'numbers'}")
         threshold = float(arrays["reward_threshold"])
         history = cls(
             observation_names=tuple(arrays["observation_names"].tolist()),
@@ -256,13 +284,19 @@ class TrainingHistory:
             test_episodes=_split_episodes("test", arrays),
         )
         if "grid_x" in arrays:
-            dimensions = {name: int(arrays[f"grid_{name}"]) for name in GridAxes.__annotations__ if "_" in name}
-            history.grid = GridAxes(x=arrays["grid_x"], y=arrays["grid_y"], **dimensions)
+            stored = {name: arrays[f"grid_{name}"] for name in GridAxes.__annotations__ if f"grid_{name}" in arrays}
+            axes: dict[str, Any] = {name: value if value.ndim else int(value) for name, value in stored.items()}
+            history.grid = GridAxes(**axes)
         if "snapshot_step" in arrays:
             columns = [arrays[f"snapshot_{name}"] for name in Snapshot._fields]
             history.snapshots = [
                 Snapshot(int(step), int(episode), *grids) for step, episode, *grids in zip(*columns, strict=True)
             ]
+        if "networks" in arrays:
+            history.networks = json.loads(arrays["networks"].item())
+        if "weights_step" in arrays:
+            steps, values = arrays["weights_step"].tolist(), arrays["weights_values"]
+            history.weights = [NetworkWeights(*weights) for weights in zip(steps, values, strict=True)]
         history._check_sizes()
         return history
 
@@ -276,10 +310,15 @@ class TrainingHistory:
         drawn = [self.grid.x_dimension, *([self.grid.y_dimension] if len(self.grid.y) > 1 else [])]
         if max(drawn) >= len(self.observation_names) or self.grid.action_dimension >= n_actions:
             raise ValueError("grid: expected dimensions of states and actions")
+        if self.grid.reference_state.shape not in ((0,), (len(self.observation_names),)):
+            raise ValueError("grid: expected a reference state with all dimensions")
         plane = (len(self.grid.y), len(self.grid.x))
         shapes = [plane] * 3 + [(*plane, n_actions)] * 2
         if any([values.shape for values in snapshot[2:]] != shapes for snapshot in self.snapshots):
             raise ValueError(f"snapshots: expected planes of shape {plane}")
+        n_weights = self.networks["n_weights"] if self.networks else 0
+        if any(weights.values.shape != (n_weights,) for weights in self.weights):
+            raise ValueError(f"weights: expected vectors of {n_weights} numbers")
 
 
 def save_episodes(path: Path, episodes: Sequence[EpisodeHistory]) -> None:

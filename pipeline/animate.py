@@ -1,15 +1,20 @@
-"""The animate stage: videos and pictures of the median seed's training and policy, into `results/animate/`."""
+"""The animate stage: videos and pictures of the median seed's training and policy, and the explorer of all seeds.
 
+They go into `results/animate/`.
+"""
+
+import sys
 from collections.abc import Sequence
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
-from ddpg.environments.interface import make
-from ddpg.files import DamagedFileError
+from ddpg.environments import pictures, running_statistics
+from ddpg.environments.interface import Environment, make
+from ddpg.files import DamagedFileError, replacing
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
 from ddpg.seeding import Stream, episode_seed, generator
 from ddpg.visualizations import (
@@ -22,17 +27,19 @@ from ddpg.visualizations import (
 )
 from ddpg.visualizations.learning_curves import Measure
 from pipeline import results, stage, tracking
+from pipeline.exploration import page_of_seeds
 from pipeline.params import Params
 from pipeline.provenance.result import Result
 from pipeline.stages import EVALUATE, TRAIN
 
 MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
 """In order of preference for the learning curves: the first with values is drawn."""
+ROLLOUT = "rollout.mp4"
 
 
 def animate(params: Params) -> None:
     """Draws everything and records it."""
-    evaluated, settings = Result(), params.animate
+    evaluated, settings = Result(params=params.model_dump(mode="json")), params.animate
     history = TrainingHistory.load(evaluated.path(TRAIN, f"seeds/{evaluated.median_seed}/history.npz"))
     training = evaluated.read_training([*MEASURES, "is_best"])
     trajectories, policy = (evaluated.path(EVALUATE, name) for name in ("trajectories.npz", "policy"))
@@ -49,9 +56,12 @@ def animate(params: Params) -> None:
             gif_frames=settings.gif_frames,
         )
     draw_poster(history, results.ANIMATE / "poster.png")
+    with replacing(results.ANIMATE / "explorer.html") as temporary:
+        temporary.write_text(page_of_seeds(evaluated, episodes), encoding="utf-8")
     action_value = ActionValue.load(policy)
+    assert history.grid is not None  # the train stage always takes snapshots
     try:
-        film(params, episodes[: settings.rollout_episodes], action_value)
+        film(params, episodes[: settings.rollout_episodes], action_value, policy, history.grid)
     except ValueError as error:  # recorded in another environment or from other start states
         raise DamagedFileError(f"{trajectories}: {error}") from error
     draw_policy(params, Policy.load(policy), episodes, history.grid)
@@ -62,33 +72,48 @@ def animate(params: Params) -> None:
         next(measure for measure in MEASURES if training[measure].notna().any()),
         rng=generator(params.evaluate.seed, Stream.BOOTSTRAP),
     )
-    tracking.record("animate", params.model_dump(mode="json"), results.RESULTS)
+    tracking.record("animate", evaluated.params, results.RESULTS)
 
 
-def film(params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue) -> None:
-    """Films recorded episodes side by side; of none it writes a film of one empty frame, as DVC expects the file."""
+def film(
+    params: Params, episodes: Sequence[EpisodeHistory], action_value: ActionValue, policy: Path, grid: GridAxes
+) -> None:
+    """Films recorded episodes side by side, or their paths in the grid's plane if the environment draws no pictures.
+
+    Of no episodes it writes a film of one empty frame, as DVC expects the file.
+    """
     if not episodes:
         write_mp4([np.full((64, 64, 3), 255, np.uint8)], results.ANIMATE / "rollout.mp4", params.animate.rollout_fps)
         return
     frames_per_second = params.animate.rollout_fps
     frames_at_end = frames_per_second // 2
+    problem = pictures.problem(params.environment.id, params.environment.kwargs)
+    if problem:
+        print(f"warning: {ROLLOUT} shows paths of the state, not the environment: {problem}", file=sys.stderr)
+    options = {} if problem else {"render_mode": "rgb_array"}
+
+    def make_env() -> Environment:
+        env = make(params.environment.id, params.environment.kwargs, **options)
+        running_statistics.restore(env, policy)
+        return env
+
     frames = render_rollout(
-        partial(make, params.environment.id, params.environment.kwargs, render_mode="rgb_array"),
+        make_env,
         episodes,
         [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(episodes))],
         params.train.action_repeat,
         action_value=action_value,
         frames_at_end=frames_at_end,
+        plane=(grid.x_dimension, grid.y_dimension) if problem else None,
     )
     # The first state, then each step of the longest episode, then its last frame repeated.
     n_frames = 1 + max(episode.environment_steps for episode in episodes) + frames_at_end
-    progress = tqdm(frames, "rollout.mp4", n_frames, unit="frame", disable=None)
-    write_mp4(progress, results.ANIMATE / "rollout.mp4", frames_per_second)
+    progress = tqdm(frames, ROLLOUT, n_frames, unit="frame", disable=None)
+    write_mp4(progress, results.ANIMATE / ROLLOUT, frames_per_second)
 
 
-def draw_policy(params: Params, policy: Policy, episodes: Sequence[EpisodeHistory], grid: GridAxes | None) -> None:
+def draw_policy(params: Params, policy: Policy, episodes: Sequence[EpisodeHistory], grid: GridAxes) -> None:
     """Draws a policy's phase portrait with the paths of its episodes."""
-    assert grid is not None  # the train stage always takes snapshots
     with make(params.environment.id, params.environment.kwargs) as env:
         draw_phase_portrait(
             env,

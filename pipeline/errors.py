@@ -13,6 +13,10 @@ class ParamsError(UserError):
     """`params.yaml` is invalid; the message has a line for each reason."""
 
 
+class PresetError(UserError):
+    """A preset is unknown, or would overwrite what only `params.yaml` holds."""
+
+
 class MissingResultError(UserError):
     """A file of an earlier stage is missing."""
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ddpg.algorithm.policy import Policy
-from ddpg.environments.copies import copies
+from ddpg.environments import running_statistics
+from ddpg.environments.copies import close_copies, copies
 from ddpg.environments.interface import make, prepare, require_spaces_of, reward_threshold
 from ddpg.evaluation.rollouts import run_episodes
 from ddpg.history import save_episodes
@@ -16,7 +17,14 @@ from pipeline.provenance.result import Result
 from pipeline.scores import POLICIES, EvaluatedPolicy, episodes_table, seeds_table, summarize
 from pipeline.stages import TRAIN
 
-TRAINING_COLUMNS = ("environment_steps", "training_return", "test_return", "validation_return", "reached_goal")
+TRAINING_COLUMNS = (
+    "environment_steps",
+    "training_return",
+    "test_return",
+    "validation_return",
+    "reached_goal",
+    "is_best",
+)
 
 
 def evaluate(params: Params) -> None:
@@ -26,7 +34,10 @@ def evaluate(params: Params) -> None:
     with make(params.environment.id, params.environment.kwargs) as env:
         threshold = reward_threshold(env)
         envs = copies(prepare(env), params.evaluate.n_episodes)
-        evaluated = evaluate_policies(trained, params, envs)
+        try:
+            evaluated = evaluate_policies(trained, params, envs)
+        finally:
+            close_copies(env, envs)
     seeds = seeds_table(evaluated, training, threshold)
     metrics = summarize(seeds, threshold, params.evaluate)
     (chosen,) = (each for each in evaluated if each.seed == metrics["median_seed"] and each.name == "best")
@@ -51,6 +62,8 @@ def evaluate_policies(trained: Result, params: Params, envs: Sequence[Any]) -> l
             folder = trained.path(TRAIN, f"seeds/{seed}/{name}")
             policy = Policy.load(folder)
             require_spaces_of(policy.description, envs[0], folder)
+            for env in envs:
+                running_statistics.restore(env, folder)
             episodes = run_episodes(policy, envs, start_states, params.train.action_repeat)
             evaluated.append(EvaluatedPolicy(seed, name, policy, episodes))
     return evaluated

@@ -3,16 +3,17 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml.error import YAMLError
 
-from ddpg.algorithm.scaling import BoxScaler
 from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
-from ddpg.environments.contract import check
-from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, reward_threshold
+from ddpg.environments import pictures
+from ddpg.environments.contract import check_made
+from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, reward_threshold, scaler_of
 from ddpg.training.snapshots import StateGrid
 from pipeline.errors import ParamsError
 from pipeline.provenance.documents import load_yaml
@@ -102,13 +103,24 @@ class Params(Config):
 
 
 def load(path: Path = PARAMS_FILE) -> Params:
-    """Reads the file and checks that its values are valid and its environment suits the agent.
+    """Reads the file and checks its values, as `validate` does.
 
     Raises:
-        ParamsError: The file is missing, is not YAML, or has invalid values, which are all listed. The environment is
-            checked only if all values are valid.
+        ParamsError: The file is missing, is not YAML, or has invalid values.
     """
-    document = _read(path)
+    return validate(_read(path), path.name)
+
+
+def validate(document: Mapping[str, Any], name: str) -> Params:
+    """Checks that values are valid and the environment suits the agent.
+
+    Args:
+        document: Contents of `params.yaml`.
+        name: What errors call it.
+
+    Raises:
+        ParamsError: Values are invalid; all are listed. The environment is checked only if all values are valid.
+    """
     problems = list(_missing(Params, document))
     try:
         params = Params.model_validate(document)
@@ -119,8 +131,13 @@ def load(path: Path = PARAMS_FILE) -> Params:
     else:
         problems += list(_environment_problems(params))
     if problems:
-        raise ParamsError("\n".join(f"{path.name}: {problem}" for problem in problems))
+        raise ParamsError("\n".join(f"{name}: {problem}" for problem in problems))
     return params
+
+
+def picture_problem(params: Params) -> str | None:
+    """Why the animate stage cannot film the environment; `None` if it can."""
+    return pictures.problem(params.environment.id, params.environment.kwargs)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -223,31 +240,31 @@ def _range(schema: dict[str, Any]) -> str:
 
 
 def _environment_problems(params: Params) -> Iterator[str]:
+    make_env = partial(make, params.environment.id, params.environment.kwargs)
     try:
-        env = make(params.environment.id, params.environment.kwargs)
+        env = make_env()
     except Exception as error:  # an environment's constructor raises anything
         received = f"{params.environment.id!r} ({error})"
         yield f"environment: expected an environment that Gymnasium can make, received {received}"
         return
-    with env:
-        try:
-            problems = check(prepare(env))
-        except UnsuitableEnvironmentError as error:
-            yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
-            return
-        except Exception as error:  # and so do its steps
-            yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
-            return
-        yield from problems
-        if "rgb_array" not in env.metadata.get("render_modes", ()):
-            yield f"environment.id: expected an environment that renders rgb_array, received {params.environment.id!r}"
-        try:
-            params.train.target(reward_threshold(env))
-        except ValueError as error:
-            yield f"train.{error}"
-        try:
-            spaces = env.observation_space, env.action_space
-            observations, actions = (BoxScaler(space.low, space.high) for space in spaces)
-            StateGrid(params.train.grid, observations, actions.low.size)
-        except ValueError as error:
-            yield f"train.grid.{error}"
+    try:
+        with env:
+            prepare(env)
+            observations, actions = scaler_of(env.observation_space), scaler_of(env.action_space)
+            threshold = reward_threshold(env)
+        problems = check_made(make_env)
+    except UnsuitableEnvironmentError as error:
+        yield f"environment.id: {params.environment.id!r} does not suit DDPG: {error}"
+        return
+    except Exception as error:  # and so do its steps
+        yield f"environment.id: {params.environment.id!r} fails in a trial: {type(error).__name__}: {error}"
+        return
+    yield from problems
+    try:
+        params.train.target(threshold)
+    except ValueError as error:
+        yield f"train.{error}"
+    try:
+        StateGrid(params.train.grid, observations, actions.low.size)
+    except ValueError as error:
+        yield f"train.grid.{error}"

@@ -73,7 +73,8 @@ def seeds_table(evaluated: Sequence[EvaluatedPolicy], training: pd.DataFrame, th
         row: dict[str, Any] = {"seed": best.seed, "best_return": best.score, "final_return": final.score}
         if threshold is not None:
             episodes = training[training["seed"] == best.seed]
-            solved = episodes[selection_score(episodes) >= threshold].head(1)
+            # A policy that retired from its validation was scored on a few start states only.
+            solved = episodes[episodes["is_best"] & (selection_score(episodes) >= threshold)].head(1)
             row["episodes_to_solve"] = solved["episode"].item() if len(solved) else np.nan
             row["environment_steps_to_solve"] = solved["environment_steps"].item() if len(solved) else np.nan
             n_goals_seen = int((episodes["reached_goal"] | (episodes["training_return"] >= threshold)).sum())

@@ -43,7 +43,7 @@ class Stage:
     def select_params(self, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The parameters in `params` on which its results depend, as dotted paths of single values."""
         for name, value in flatten(params, "."):
-            if _is_in(name, self.params) and not _is_in(name, self.without_effect):
+            if is_in(name, self.params) and not is_in(name, self.without_effect):
                 yield name, value
 
 
@@ -71,6 +71,7 @@ ANIMATE = Stage(
         "training.gif",
         "rollout.mp4",
         "poster.png",
+        "explorer.html",
         "learning_curves.png",
         "phase_portrait.png",
     ),
@@ -95,5 +96,6 @@ def flatten(nested: Mapping[str, Any], separator: str) -> Iterator[tuple[str, An
             yield str(name), value
 
 
-def _is_in(name: str, paths: tuple[str, ...]) -> bool:
+def is_in(name: str, paths: tuple[str, ...]) -> bool:
+    """Whether a dotted path is one of these, or lies in one."""
     return any(name == path or name.startswith(f"{path}.") for path in paths)

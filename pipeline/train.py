@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ddpg.environments.contract import check_frames
-from ddpg.environments.interface import UnsuitableEnvironmentError, make
+from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.evaluation.statistics import interquartile_mean
 from ddpg.finite import NotFiniteError
 from ddpg.history import TrainingHistory
@@ -21,7 +20,7 @@ from pipeline import errors, results, stage
 from pipeline.execution import seed_store, seed_training, workers
 from pipeline.execution.inputs import Inputs
 from pipeline.execution.progress import SeedProgress
-from pipeline.params import Params
+from pipeline.params import Params, picture_problem
 from pipeline.tracking import LiveTraining
 from pipeline.tracking import record as record_stage
 
@@ -32,9 +31,10 @@ Episode = tuple[int, dict[str, Any], TrainingHistory]
 def train(params: Params) -> None:
     """Train the seeds that are not in the seed store, write the stage's results and record them."""
     started = time.perf_counter()
-    # Films come last; that they cannot be made is better known first.
-    with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
-        check_frames(env)
+    # Films come last; what they lack is better known first.
+    problem = picture_problem(params)
+    if problem:
+        _say(f"warning: the environment will not be filmed, the rollout shows paths of the state: {problem}")
     results.recreate(results.TRAIN / "seeds")
     settings = params.model_dump(mode="json")
     with seed_store.SeedStore(params) as store:
@@ -185,14 +185,12 @@ def summarize(episodes: pd.DataFrame) -> dict[str, float]:
         "environment_steps_mean": float(by_seed["environment_steps"].last().mean()),
         "training_return_last_10_iqm": _iqm(by_seed["training_return"].apply(_mean_of_last_10)),
     }
-    for column, name in (
-        ("test_return", "test_return_last_10_iqm"),
-        ("validation_return", "validation_return_best_iqm"),
-    ):
-        if episodes[column].notna().any():
-            per_seed = by_seed[column].max() if "best" in name else by_seed[column].apply(_mean_of_last_10)
-            # A seed that never learned has no validation return.
-            metrics[name] = _iqm(per_seed.dropna())
+    # A seed that never learned has no validation return.
+    best = episodes[episodes["is_best"]].groupby("seed", sort=False)["validation_return"].max().dropna()
+    if len(best):
+        metrics["validation_return_best_iqm"] = _iqm(best)
+    if episodes["test_return"].notna().any():
+        metrics["test_return_last_10_iqm"] = _iqm(by_seed["test_return"].apply(_mean_of_last_10))
     return metrics
 
 

@@ -1,21 +1,46 @@
 """A short trial of an environment before any work: whether it keeps to Gymnasium's interface, and repeats itself."""
 
+import pickle
 import random
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpg.environments.copies import copy_of, wrappers_of
-from ddpg.environments.interface import Environment, UnsuitableEnvironmentError, as_action
+from ddpg.environments.copies import trial_copy
+from ddpg.environments.interface import (
+    Environment,
+    as_action,
+    broken,
+    contents_of,
+    described,
+    is_truth_value,
+    is_wrapper,
+    levels_of,
+)
+from ddpg.environments.running_statistics import frozen, load_state_dict, state_dict
 
 _STEPS = 10
+_NAMED = 5
 
 
 class EnvironmentWarning(UserWarning):
     """Results in this environment cannot repeat; the message says why and what to do."""
+
+
+class _Trial(NamedTuple):
+    """Two episodes from one start with the same actions, and what is wrong with them."""
+
+    first: list[bytes]
+    again: list[bytes]
+    outlived: list[str]
+    """Attributes with other values after the reset of the second episode than after that of the first."""
+    thawed: list[str]
+    """Running statistics that changed though they were frozen."""
+    scaling: list[str]
+    """Wrappers whose frozen statistics change the rewards."""
 
 
 def check(env: Environment) -> list[str]:
@@ -31,61 +56,98 @@ def check(env: Environment) -> list[str]:
         UnsuitableEnvironmentError: It breaks Gymnasium's interface; the message names the method, what was expected and
             what was received.
     """
-    trial = copy_of(env)
-    if trial is None:
-        return []
-    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws:
-        first, statistics = _episode(trial, seed=0), _running_statistics(trial)
-        again, later = _episode(trial, seed=0), _running_statistics(trial)
-    changing = [name for name, values in later.items() if values != statistics.get(name)]
-    problems = []
-    if draws:
-        effect = "which environments side by side share" if first == again else "which reset(seed=...) does not seed"
+    with warnings.catch_warnings(action="ignore"), _global_randomness() as draws, trial_copy(env) as copied:
+        if copied is None:
+            return []
+        trial = _try(copied)
+    return _problems(trial, draws)
+
+
+def check_made(make: Callable[[], Environment]) -> list[str]:
+    """As `check`, but tries an environment that is made for it, and compares it with another, made after the first."""
+    with warnings.catch_warnings(action="ignore"), _global_randomness():
+        with closing(make()) as env, _global_randomness() as draws:
+            trial = _try(env)
+        with closing(make()) as other, frozen([other]):
+            is_alike = _episode(other, seed=0)[0] == trial.first
+    problems = _problems(trial, draws)
+    if not (is_alike or problems):
         problems.append(
-            "environment: expected randomness from self.np_random alone, "
-            f"but it draws from {' and '.join(draws)}, {effect}"
-        )
-    if changing:
-        problems.append(
-            f"environment: expected wrappers without state that outlives an episode, received {', '.join(changing)}: "
-            "running statistics change with every episode, tests and validation included, and are not saved"
-        )
-    if first != again and not problems:
-        problems.append(
-            "environment: expected the same episode after each reset(seed=0) with the same actions, received another: "
-            "reset has to call super().reset(seed=seed), all randomness to come from self.np_random, and nothing may "
-            "outlive an episode"
+            "environment: expected two that are made with the same arguments to start and step alike, received others: "
+            "every stage makes its own, so nothing may be drawn at random or counted when one is made"
         )
     return problems
 
 
-def check_frames(env: Environment) -> None:
-    """Draws two frames.
+def _try(env: Environment) -> _Trial:
+    before = _statistics(env)
+    with frozen([env]):
+        first, attributes = _episode(env, seed=0)
+        thawed = [name for name, number in _statistics(env).items() if number != before.get(name)]
+    scaling = []
+    if before:
+        state = state_dict(env)
+        _episode(env, seed=1)
+        for name in state:
+            load_state_dict(env, {**state, name: {path: _changed(path, value) for path, value in state[name].items()}})
+            with frozen([env]):
+                if _rewards(_episode(env, seed=0)[0]) != _rewards(first):
+                    scaling.append(name)
+        load_state_dict(env, state)
+    with frozen([env]):
+        again, later = _episode(env, seed=0)
+    outlived = [name for name in later if later[name] != attributes.get(name)]
+    return _Trial(first, again, outlived, thawed, scaling)
 
-    Args:
-        env: Made with the render mode `rgb_array`.
 
-    Raises:
-        UnsuitableEnvironmentError: They are not pictures of one size.
-    """
-    env.reset(seed=0)
-    first = env.render()
-    env.step(as_action(env.action_space, env.action_space.low.ravel()))
-    second = env.render()
-    for frame in (first, second):
-        if not (isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3):
-            raise _broken("render", "an array of type uint8 and shape (height, width, 3)", _described(frame))
-    if first.shape != second.shape:
-        raise _broken("render", f"frames of one size, {first.shape}", f"{second.shape}")
+def _rewards(shown: list[bytes]) -> list[bytes]:
+    return shown[2::2]
 
 
-def _episode(env: Environment, seed: int) -> list[bytes]:
-    """The start of an episode, checked step by step."""
+def _changed(path: str, value: Any) -> Any:
+    """Another mean or variance."""
+    return value if path.endswith(".count") or "." not in path else 4 * value + 1
+
+
+def _problems(trial: _Trial, draws: list[str]) -> list[str]:
+    problems = []
+    repeats = trial.first == trial.again
+    if draws:
+        effect = "which environments side by side share" if repeats else "which reset(seed=...) does not seed"
+        problems.append(
+            "environment: expected randomness from self.np_random alone, "
+            f"but it draws from {' and '.join(draws)}, {effect}"
+        )
+    if trial.thawed:
+        problems.append(
+            "environment: expected running statistics that tests and validation can leave as they are, by an attribute "
+            "update_running_mean or a method update of the object that holds mean, var and count, received "
+            f"{', '.join(trial.thawed)}"
+        )
+    if trial.scaling and repeats and not problems:
+        problems.append(
+            "environment: expected rewards of one unit, in which policies can be compared, received some that running "
+            f"statistics of {', '.join(trial.scaling)} normalise also when they are frozen: only a class named "
+            "NormalizeReward, or derived from it, is passed by in tests, validation and evaluation; "
+            "reward_normalization normalises for the agent alone"
+        )
+    if not (repeats or problems):
+        found = ", ".join(trial.outlived[:_NAMED])
+        problems.append(
+            "environment: expected the same episode after each reset(seed=0) with the same actions, received another: "
+            "reset has to call super().reset(seed=seed), all randomness to come from self.np_random, and nothing may "
+            f"outlive an episode{f', as do {found}' if found else ''}"
+        )
+    return problems
+
+
+def _episode(env: Environment, seed: int) -> tuple[list[bytes], dict[str, bytes]]:
+    """The start of an episode, checked step by step: what was shown, and `_attributes` after the reset."""
     try:
         returned = env.reset(seed=seed)
     except TypeError as error:
-        raise _broken("reset", "the keyword seed", str(error)) from error
-    shown = [_checked_reset(returned, env)]
+        raise broken("reset", "the keyword seed", str(error)) from error
+    shown, attributes = [_checked_reset(returned, env)], _attributes(env)
     space, rng = env.action_space, np.random.default_rng(seed)
     for _ in range(_STEPS):
         action = space.low + rng.random(space.shape) * (space.high - space.low)
@@ -93,24 +155,27 @@ def _episode(env: Environment, seed: int) -> list[bytes]:
         shown += [observation, reward]
         if ended:
             break
-    return shown
+    return shown, attributes
 
 
 def _checked_reset(returned: Any, env: Environment) -> bytes:
     if not (isinstance(returned, tuple) and len(returned) == 2):
-        raise _broken("reset", "(observation, info)", _described(returned))
+        raise broken("reset", "(observation, info)", described(returned))
     return _checked_observation("reset", returned[0], env)
 
 
 def _checked_step(returned: Any, env: Environment) -> tuple[bytes, bytes, bool]:
     if not (isinstance(returned, tuple) and len(returned) == 5):
-        raise _broken("step", "(observation, reward, terminated, truncated, info)", _described(returned))
-    observation, reward, terminated, truncated, _ = returned
+        raise broken("step", "(observation, reward, terminated, truncated, info)", described(returned))
+    observation, reward, terminated, truncated, info = returned
     if not (_is_number(reward) and np.isfinite(reward)):
-        raise _broken("step", "a finite number as reward", _described(reward))
+        raise broken("step", "a finite number as reward", described(reward))
     for name, value in (("terminated", terminated), ("truncated", truncated)):
         if not (_is_number(value) and value in (0, 1)):
-            raise _broken("step", f"a bool as {name}", _described(value))
+            raise broken("step", f"a bool as {name}", described(value))
+    success = info.get("is_success") if isinstance(info, Mapping) else None
+    if not (success is None or is_truth_value(success)):
+        raise broken("step", 'a bool as info["is_success"]', described(success))
     return _checked_observation("step", observation, env), np.float64(reward).tobytes(), bool(terminated or truncated)
 
 
@@ -121,27 +186,20 @@ def _is_number(value: Any) -> bool:
 
 def _checked_observation(method: str, observation: Any, env: Environment) -> bytes:
     shape = env.observation_space.shape
+    expected = f"an observation of numbers, of shape {shape}"
     try:
+        is_number = np.asarray(observation).dtype.kind in "biufO" and not np.ma.is_masked(observation)
         values = np.asarray(observation, np.float32)
     except (TypeError, ValueError):
-        raise _broken(method, f"an observation of numbers, of shape {shape}", _described(observation)) from None
-    if values.size != np.prod(shape):
-        raise _broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
+        raise broken(method, expected, described(observation)) from None
+    if not is_number:
+        raise broken(method, expected, described(observation))
+    # What is flat is read as meant, and so is a dimension of size 1; what is transposed is not.
+    if np.squeeze(values).shape not in (np.squeeze(np.empty(shape)).shape, (np.prod(shape),)):
+        raise broken(method, f"an observation of shape {shape}, as its space says", f"one of shape {values.shape}")
     if not np.isfinite(values).all():
-        raise _broken(method, "a finite observation", str(observation))
+        raise broken(method, "a finite observation", str(observation))
     return values.tobytes()
-
-
-def _broken(method: str, expected: str, received: str) -> UnsuitableEnvironmentError:
-    return UnsuitableEnvironmentError(f"environment: {method}: expected {expected}, received {received}")
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"{len(value)} values"
-    return (
-        f"an array of type {value.dtype} and shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
-    )
 
 
 @contextmanager
@@ -164,12 +222,23 @@ def _listed(state: Any) -> list[Any]:
     return [np.asarray(part).tolist() for part in state]
 
 
-def _running_statistics(env: Environment) -> dict[str, list[list[float]]]:
-    """By the name of a wrapper: the running means and counts that it holds, as `NormalizeObservation` does."""
-    found: dict[str, list[list[float]]] = {}
-    for wrapper in wrappers_of(env):
-        for value in vars(wrapper).values():
-            numbers = [getattr(value, name, None) for name in ("mean", "var", "count")]
-            if all(isinstance(number, float | int | np.ndarray | np.number) for number in numbers):
-                found.setdefault(type(wrapper).__name__, []).append([np.asarray(number).tolist() for number in numbers])
+def _statistics(env: Environment) -> dict[str, Any]:
+    """Running statistics by wrapper and attribute, without the other numbers of a wrapper."""
+    return {
+        f"{name}.{path}".replace("..", "."): np.asarray(value).tolist()
+        for name, values in state_dict(env).items()
+        for path, value in values.items()
+        if "." in path
+    }
+
+
+def _attributes(env: Environment) -> dict[str, bytes]:
+    """What the environment, its wrappers but for Gymnasium's, and their classes hold, as far as it can be stored."""
+    found = {}
+    for level in levels_of(env):
+        if not type(level).__module__.startswith("gymnasium.wrappers"):
+            for name, value in {**vars(type(level)), **contents_of(level)}.items():
+                if not (is_wrapper(level) and name == "env"):
+                    with suppress(Exception):  # such as a picture's, or a simulator's own
+                        found[f"{type(level).__name__}.{name}"] = pickle.dumps(value)
     return found

@@ -3,13 +3,15 @@
 import copy
 import numbers
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from ddpg.environments.interface import Environment, flat_observation
+from ddpg.environments.interface import Environment, flat_observation, is_wrapper, levels_of
+from ddpg.environments.running_statistics import frozen
 
 MAX_COPIES = 50
 """As many episodes run side by side: one policy call serves them all."""
@@ -28,34 +30,46 @@ def copies(env: Environment, n: int) -> list[Environment]:
         n: How many; `MAX_COPIES` at most are made.
 
     Returns:
-        The copies; or the environment alone, if there is no way to copy it.
+        The copies, for `close_copies`; or the environment alone, if there is no way to copy it.
     """
     n = min(n, MAX_COPIES)
     for way in _ways(env):
+        made = _independent_pair(env, way)
         try:
-            pair = [way(env), way(env)]
-            if _are_independent(*pair) and (way is _deep_copy or _start_alike(env, *pair)):
-                return [*pair, *(way(env) for _ in range(n - 2))][:n]
+            if made and (way is _deep_copy or _start_alike(env, *made)):
+                while len(made) < n:
+                    made.append(way(env))
+                close_copies(env, made[n:])
+                return made[:n]
         except Exception:
-            continue
+            pass
+        close_copies(env, made)
     return [env]
 
 
-def copy_of(env: Environment) -> Environment | None:
-    """Makes one copy for a trial, which may share a simulation; `None` if there is no way to copy the environment."""
+def close_copies(env: Environment, made: Iterable[Environment]) -> None:
+    """Closes copies of an environment, but not the environment itself."""
+    for each in made:
+        if each is not env:
+            each.close()
+
+
+@contextmanager
+def trial_copy(env: Environment) -> Iterator[Environment | None]:
+    """A copy for a trial, which may share a simulation; `None` if there is no way to copy the environment."""
     for way in _ways(env):
         try:
-            return way(env)
+            copied = way(env)
         except Exception:
             continue
-    return None
-
-
-def wrappers_of(env: Environment) -> Iterator[Environment]:
-    """The wrappers of an environment of Gymnasium or classic gym, outermost first."""
-    while any(base.__name__ == "Wrapper" for base in type(env).__mro__):
-        yield env
-        env = env.env
+        try:
+            yield copied
+        finally:
+            # To close a deep copy that shares a simulation would close that of the environment.
+            pair = _independent_pair(env, way)
+            close_copies(env, [copied, *pair] if pair or way is _made_from_spec else [])
+        return
+    yield None
 
 
 def random_state(env: Environment) -> dict[str, Any] | None:
@@ -88,6 +102,7 @@ def _deep_copy(env: Environment) -> Environment:
     made = _without_recording(copy.deepcopy(env))
     if getattr(made, "render_mode", None) == "human":
         _unwrapped(made).render_mode = None
+        _unwrapped(made).close = lambda: None  # it would close the environment's window
     return made
 
 
@@ -100,10 +115,26 @@ def _without_recording(env: Environment) -> Environment:
     """Removes wrappers that write videos, which would overwrite those of the environment itself."""
     while type(env).__name__ == "RecordVideo":
         env = env.env
-    for wrapper in wrappers_of(env):
+    for wrapper in filter(is_wrapper, list(levels_of(env))):
         while type(wrapper.env).__name__ == "RecordVideo":
             wrapper.env = wrapper.env.env
     return env
+
+
+def _independent_pair(env: Environment, way: Callable[[Environment], Environment]) -> list[Environment]:
+    """Two copies that do not influence each other; empty if this way makes none."""
+    pair: list[Environment] = []
+    try:
+        for _ in range(2):
+            pair.append(way(env))
+        with frozen(pair):
+            if _are_independent(*pair):
+                return pair
+    except Exception:
+        pass
+    if way is _made_from_spec:
+        close_copies(env, pair)
+    return []
 
 
 def _are_independent(first: Environment, second: Environment) -> bool:
@@ -128,7 +159,7 @@ def _start_alike(env: Environment, *made: Environment) -> bool:
     Those in which the new ones differ from each other, such as handles, do not count.
     """
     before = random_state(env)
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(action="ignore"), frozen([env, *made]):
         for each in (env, *made):
             each.reset(seed=0)
     set_random_state(env, before)

@@ -17,6 +17,8 @@ Environment = Any
 MAX_EPISODE_STEPS = 100_000
 """Environment steps after which an episode counts as endless, where the environment states no longer limit."""
 
+_WIDE = 4  # bytes
+
 
 class UnsuitableEnvironmentError(ValueError):
     """The agent cannot learn in this environment."""
@@ -56,11 +58,22 @@ def prepare(env: Environment) -> Environment:
     _require_box("observation space", env.observation_space)
     _require_box("action space", env.action_space)
     space = env.action_space
-    if not (np.issubdtype(space.dtype, np.floating) and BoxScaler(space.low, space.high).bounded.all()):
+    if not (np.issubdtype(space.dtype, np.floating) and scaler_of(space).bounded.all()):
         raise UnsuitableEnvironmentError(
             f"action space: expected a Box of real numbers with finite bounds, low < high, received {space}"
         )
     return _without_broken_checker(env)
+
+
+def scaler_of(space: Any) -> BoxScaler:
+    """The scaling of a Box. Integers of 32 or 64 bits write "unbounded" as the least and the greatest of their type."""
+    low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
+    if np.issubdtype(space.dtype, np.integer) and space.dtype.itemsize >= _WIDE:
+        limits = np.iinfo(space.dtype)
+        # Gymnasium keeps away from the limits by 2, and float64 rounds them.
+        low = np.where((low < 0) & (low <= 0.999 * limits.min), -np.inf, low)
+        high = np.where(high >= 0.999 * limits.max, np.inf, high)
+    return BoxScaler(low, high)
 
 
 def _require_box(name: str, space: Any) -> None:
@@ -87,7 +100,7 @@ def require_spaces_of(saved: Description, env: Environment, folder: Path) -> Non
         UnsuitableEnvironmentError: Its spaces have other bounds; the message names the folder.
     """
     for name, space in (("observations", env.observation_space), ("actions", env.action_space)):
-        expected, received = getattr(saved, name), BoxScaler(space.low, space.high)
+        expected, received = getattr(saved, name), scaler_of(space)
         if not (np.array_equal(expected.low, received.low) and np.array_equal(expected.high, received.high)):
             raise UnsuitableEnvironmentError(
                 f"{folder}: expected an environment whose {name} lie in {expected}, received {received}"
@@ -99,9 +112,71 @@ def make(identifier: str, kwargs: Mapping[str, Any], **options: Any) -> Environm
     return gymnasium.make(identifier, **{**kwargs, **options})
 
 
+def broken(method: str, expected: str, received: str) -> UnsuitableEnvironmentError:
+    """The error that a method of an environment returned something else than expected."""
+    return UnsuitableEnvironmentError(f"environment: {method}: expected {expected}, received {received}")
+
+
+def described(value: Any) -> str:
+    """What an environment returned, for a message."""
+    if isinstance(value, tuple):
+        return f"{len(value)} values"
+    return (
+        f"an array of type {value.dtype} and shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r:.80}"
+    )
+
+
+def levels_of(env: Environment) -> Iterator[Environment]:
+    """The wrappers of an environment of Gymnasium or classic gym, outermost first, and the environment within."""
+    while is_wrapper(env):
+        yield env
+        env = env.env
+    yield env
+
+
+def is_wrapper(level: Environment) -> bool:
+    """Whether it wraps another environment, as Gymnasium's wrappers do."""
+    return any(base.__name__ == "Wrapper" for base in type(level).__mro__)
+
+
+def contents_of(value: Any) -> dict[str, Any]:
+    """The attributes of an object itself; empty for one without a dictionary of its own."""
+    return dict(getattr(value, "__dict__", {}))
+
+
 def flat_observation(observation: Any) -> NDArray[np.float32]:
-    """Flattens an observation into a new array, because an environment may reuse its own."""
-    return np.array(observation, np.float32).ravel()
+    """Flattens an observation into a new array, because an environment may reuse its own.
+
+    Raises:
+        UnsuitableEnvironmentError: It holds something else than numbers.
+    """
+    try:
+        return np.array(observation, np.float32).ravel()
+    except (TypeError, ValueError):
+        raise broken("an episode", "observations of numbers", described(observation)) from None
+
+
+def start(env: Environment, seed: int) -> NDArray[np.float32]:
+    """Begins an episode; returns the flat observation.
+
+    Raises:
+        UnsuitableEnvironmentError: It has another size than the observation space.
+    """
+    observation = flat_observation(env.reset(seed=seed)[0])
+    expected = int(np.prod(env.observation_space.shape))
+    if observation.size != expected:
+        raise broken("reset", f"an observation of {expected} numbers", f"one of {observation.size}")
+    return observation
+
+
+def require_size(observation: NDArray[Any], before: NDArray[Any]) -> None:
+    """Checks that an observation has as many numbers as the one before.
+
+    Raises:
+        UnsuitableEnvironmentError: It has not.
+    """
+    if observation.shape != before.shape:
+        raise broken("step", f"an observation of {before.size} numbers", f"one of {observation.size}")
 
 
 def as_action(space: Any, action: NDArray[Any]) -> NDArray[Any]:
@@ -123,7 +198,10 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
             action.copy()
         )  # because an environment may modify it
         taken += 1
-        total += float(reward)
+        try:
+            total += float(reward)
+        except (TypeError, ValueError):
+            raise broken("step", "a finite number as reward", described(reward)) from None
         if terminated or truncated:
             break
     return Step(flat_observation(observation), total, bool(terminated), bool(truncated), taken, _success(info))
@@ -132,7 +210,13 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
 def _success(info: Any) -> bool | None:
     """What `info` says of success; `None` if it says nothing, or not of a single truth value."""
     value: Any = info.get("is_success") if isinstance(info, Mapping) else None
-    return bool(value) if np.ndim(value) == 0 and value in (0, 1) else None
+    return bool(np.asarray(value).item()) if is_truth_value(value) else None
+
+
+def is_truth_value(value: Any) -> bool:
+    """Whether it is a bool, or a 0 or 1, of Python's or NumPy's; also as an array of one."""
+    array = np.asarray(value) if isinstance(value, bool | int | float | np.generic | np.ndarray) else np.empty(0)
+    return array.size == 1 and array.dtype.kind in "biuf" and array.item() in (0, 1)
 
 
 def require_end(where: str, env: Environment, environment_steps: int) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.environments.interface import Environment, Step, flat_observation, hold_action, require_end
+from ddpg.environments import interface
+from ddpg.environments.interface import Environment, Step, hold_action, require_end, require_size
+from ddpg.environments.running_statistics import frozen
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import EpisodeHistory
 
@@ -27,6 +29,7 @@ class _Episode:
     environment_steps: int = 0
 
     def record(self, action: NDArray[np.float32], step: Step) -> None:
+        require_size(step.observation, self.observations[-1])
         self.observations.append(step.observation)
         self.actions.append(action)
         self.rewards.append(step.reward)
@@ -43,6 +46,8 @@ def run_episodes(
     first_step: int = 0,
 ) -> list[EpisodeHistory]:
     """Runs one episode per seed, as many at once as there are environments, with one policy call for all.
+
+    Running statistics of wrappers stay as they are, and rewards are not normalised by them; see `frozen`.
 
     Args:
         policy: From observations to actions.
@@ -65,39 +70,40 @@ def run_episodes(
 
     def start(env: Environment) -> _Episode:
         index, seed = waiting.pop()
-        return _Episode(index, env, [flat_observation(env.reset(seed=seed)[0])])
+        return _Episode(index, env, [interface.start(env, seed)])
 
-    running = [start(env) for env in envs[: len(seeds)]]
-    while running:
-        observations = np.stack([running_episode.observations[-1] for running_episode in running])
-        require_observation(where, observations)
-        actions = policy(observations)
-        require_network(where, "action", actions)
-        still_running = []
-        for current, action in zip(running, actions, strict=True):
-            step = hold_action(current.env, action, action_repeat)
-            require_reward(where, step.reward)
-            current.record(action, step)
-            if not (step.terminated or step.truncated):
-                require_end(where, current.env, current.environment_steps)
-                still_running.append(current)
-                continue
-            require_observation(where, step.observation)
-            finished[current.index] = EpisodeHistory(
-                episode=episode,
-                epsilon=0.0,
-                first_step=first_step,
-                observations=np.stack(current.observations),
-                actions=np.stack(current.actions),
-                rewards=np.array(current.rewards),
-                environment_steps=current.environment_steps,
-                terminated=step.terminated,
-                truncated=step.truncated,
-                is_success=step.is_success,
-            )
-            if waiting:
-                still_running.append(start(current.env))
-        running = still_running
+    with frozen(envs):
+        running = [start(env) for env in envs[: len(seeds)]]
+        while running:
+            observations = np.stack([running_episode.observations[-1] for running_episode in running])
+            require_observation(where, observations)
+            actions = policy(observations)
+            require_network(where, "action", actions)
+            still_running = []
+            for current, action in zip(running, actions, strict=True):
+                step = hold_action(current.env, action, action_repeat)
+                require_reward(where, step.reward)
+                current.record(action, step)
+                if not (step.terminated or step.truncated):
+                    require_end(where, current.env, current.environment_steps)
+                    still_running.append(current)
+                    continue
+                require_observation(where, step.observation)
+                finished[current.index] = EpisodeHistory(
+                    episode=episode,
+                    epsilon=0.0,
+                    first_step=first_step,
+                    observations=np.stack(current.observations),
+                    actions=np.stack(current.actions),
+                    rewards=np.array(current.rewards),
+                    environment_steps=current.environment_steps,
+                    terminated=step.terminated,
+                    truncated=step.truncated,
+                    is_success=step.is_success,
+                )
+                if waiting:
+                    still_running.append(start(current.env))
+            running = still_running
     return [finished[i] for i in range(len(seeds))]
 
 

@@ -49,7 +49,7 @@ class Written:
     """Name of the newest state's file."""
     segments: list[str] = field(default_factory=list)
     """Digests, in order."""
-    lengths: LogLengths = (0, 0, 0, 0)
+    lengths: LogLengths = (0, 0, 0, 0, 0)
     """Of the log in the segments."""
 
 

@@ -1,5 +1,6 @@
 """Snapshots of the critic and the actor on a plane of states."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,10 +39,12 @@ class StateGrid:
         y = np.zeros(1, np.float32)
         if size > 1:
             y = _axis(config.y_limits, observations, config.y_dimension, config.n_cells)
-        self.axes = GridAxes(x, y, config.x_dimension, config.y_dimension, config.action_dimension)
+        reference = np.array(observations.center if config.reference_state is None else config.reference_state)
+        dimensions = config.x_dimension, config.y_dimension, config.action_dimension
+        self.axes = GridAxes(x, y, *dimensions, config.n_actions, reference)
         self.shape = len(y), len(x)
         states = np.empty((len(y), len(x), size), np.float32)
-        states[:] = observations.center if config.reference_state is None else config.reference_state
+        states[:] = reference
         states[..., config.x_dimension] = x
         if size > 1:
             states[..., config.y_dimension] = y[:, None]
@@ -61,6 +64,12 @@ class StateGrid:
             action_gradient=gradient.reshape(*self.shape, -1),
             policy=policy.reshape(*self.shape, -1),
         )
+
+
+def snapshots_per_weights(snapshot: Snapshot, n_weights: int) -> int:
+    """The smallest k for which the weights of every kth snapshot take no more space than the snapshots."""
+    n_numbers = sum(plane.size for plane in snapshot if isinstance(plane, np.ndarray))
+    return math.ceil(n_weights / n_numbers)
 
 
 def _require_dimension(name: str, dimension: int, size: int) -> None:

@@ -10,23 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
+from ddpg.algorithm.operations import describe_networks, weights_of
 from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
-from ddpg.environments import dimensions, interface
+from ddpg.environments import dimensions, interface, running_statistics
 from ddpg.environments.contract import EnvironmentWarning, check
-from ddpg.environments.copies import copies, random_state, set_random_state
-from ddpg.environments.interface import Environment, flat_observation, hold_action, require_end
-from ddpg.evaluation.rollouts import mean_score, run_episodes
+from ddpg.environments.copies import random_state, set_random_state
+from ddpg.environments.interface import Environment, hold_action, require_end, require_size
+from ddpg.evaluation.rollouts import run_episodes
 from ddpg.finite import require_network, require_observation, require_reward
 from ddpg.history import (
     EpisodeHistory,
     EpisodeRecord,
+    NetworkWeights,
     TrainingHistory,
     records_from_arrays,
     records_to_arrays,
 )
 from ddpg.seeding import Stream, episode_seed
-from ddpg.training.snapshots import StateGrid
+from ddpg.training.snapshots import StateGrid, snapshots_per_weights
+from ddpg.training.validation import Returns, Validation, race
 
 StepCallback = Callable[[], None]
 LogLengths = tuple[int, ...]
@@ -38,10 +41,14 @@ class BestPolicy(NamedTuple):
     episode: int
     score: float
     """Mean return of the validation episodes, or the test return without them."""
+    returns: Returns | None
+    """Of the validation episodes, in the order of their start states."""
     learner: dict[str, NDArray[Any]]
     """What `Learner.state_dict` returned."""
     observation_moments: dict[str, Any] | None
     """`OffPolicyAgent.observation_moments`."""
+    statistics: running_statistics.State
+    """What `running_statistics.state_dict` returned: those through which the policy saw."""
 
 
 @dataclass
@@ -106,6 +113,7 @@ class Trainer:
         best: The best policy so far, or `None`.
         progress: How far the newest training is; `None` before the first.
         n_successes: Training episodes that reached the goal.
+        validation: Scores policies.
     """
 
     def __init__(self, agent: OffPolicyAgent, env: Environment) -> None:
@@ -119,8 +127,7 @@ class Trainer:
         self.best: BestPolicy | None = None
         self.progress: TrainingProgress | None = None
         self.n_successes = 0
-        self._validation_envs: list[Environment] = []
-        self._n_copied = 0
+        self.validation = Validation(env, agent.seed)
         self._is_tried = False
 
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
@@ -140,12 +147,16 @@ class Trainer:
             EndlessEpisodeError: An episode does not end.
         """
         config.target(self.history.reward_threshold)
+        self.close()
         self.progress = TrainingProgress(config, config.eps)
         self.agent.set_step_sizes(1.0)
         yield from self.resume(on_step)
 
     def resume(self, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
-        """Runs the episodes that are left of the newest training; as `train`."""
+        """Runs the episodes that are left of the newest training; as `train`.
+
+        A training that comes to its end closes the copies of the environment; see `close`.
+        """
         if self.progress is None:
             return
         self._try_environment()
@@ -163,9 +174,13 @@ class Trainer:
             self.records.append(record)
             self.progress = self.progress.after(record, environment_steps, target)
             yield record
-        last_step = self.history.snapshots[-1].step if self.history.snapshots else 0
-        if grid is not None and self.history.n_steps > last_step:
-            self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes))
+        if grid is not None and self.history.n_steps:
+            self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes), is_last=True)
+        self.close()
+
+    def close(self) -> None:
+        """Closes the copies of the environment in which policies are validated; they are made again when needed."""
+        self.validation.close()
 
     @property
     def has_enough_successes(self) -> bool:
@@ -182,30 +197,45 @@ class Trainer:
         self.history.test_episodes.append(episode)
         return episode
 
-    def validate(self, n_episodes: int, action_repeat: int = 1) -> list[EpisodeHistory]:
-        """Runs episodes without noise or learning from start states that are the same at every call."""
-        if self._n_copied != n_episodes:
-            self._validation_envs, self._n_copied = copies(self.env, n_episodes), n_episodes
-        seeds = [episode_seed(self.agent.seed, Stream.VALIDATION_EPISODES, i) for i in range(n_episodes)]
-        return run_episodes(
-            self.agent.policy,
-            self._validation_envs,
-            seeds,
-            action_repeat,
-            episode=len(self.history.training_episodes),
-        )
+    def validate(self, n_episodes: int, action_repeat: int = 1, *, heat: range | None = None) -> list[EpisodeHistory]:
+        """Runs episodes without noise or learning from start states that are the same at every call.
 
-    def keep_if_best(self, score: float) -> bool:
-        """Keeps the present policy if its score is higher than the best so far (NaN never is); says whether it is."""
+        Args:
+            n_episodes: The number of start states.
+            action_repeat: Environment steps for which an action is held.
+            heat: The start states of this call; `None`: all.
+        """
+        number = len(self.history.training_episodes)
+        return self.validation.run(self.agent.policy, n_episodes, action_repeat, heat=heat, episode=number)
+
+    def keep_if_best(self, score: float, returns: Returns | None = None) -> bool:
+        """Keeps the present policy if its score is higher than the best so far (NaN never is); says whether it is.
+
+        Args:
+            score: Of the policy.
+            returns: Those of the validation episodes, if there were any.
+        """
         is_best = score > (-math.inf if self.best is None else self.best.score)
         if is_best:
             self.best = BestPolicy(
                 len(self.history.training_episodes),
                 score,
+                returns,
                 self.agent.learner.state_dict(),
                 self.agent.observation_moments,
+                running_statistics.state_dict(self.env),
             )
         return is_best
+
+    def _validation_returns(self, config: TrainingConfig) -> Returns:
+        """Those of all validation episodes, or fewer if the policy cannot be the best; see `validation.race`."""
+        n_episodes = config.n_validation_episodes
+
+        def run(heat: range) -> Returns:
+            return np.array([each.score for each in self.validate(n_episodes, config.action_repeat, heat=heat)])
+
+        best = None if self.best is None else self.best.returns
+        return race(run, n_episodes, config.n_first_validation_episodes, best)
 
     def _try_environment(self) -> None:
         """Names what is wrong with the environment, once and before any work."""
@@ -222,6 +252,7 @@ class Trainer:
         del history.training_episodes[n_recorded:]
         history.test_episodes[:] = [each for each in history.test_episodes if each.episode <= n_recorded]
         history.snapshots[:] = [each for each in history.snapshots if each.step <= history.n_steps]
+        history.weights[:] = [each for each in history.weights if each.step <= history.n_steps]
 
     def _next_epsilon(self, progress: TrainingProgress) -> float:
         config = progress.config
@@ -249,18 +280,23 @@ class Trainer:
         n_updates = self.agent.n_updates
         episode, metrics = self._run_training_episode(config, epsilon, grid, on_step)
         test_return = self.test(config.action_repeat).score if config.run_tests else math.nan
-        validation_return, is_best = math.nan, False
+        validation_return, n_validated, is_best = math.nan, 0, False
         environment_steps = self._environment_steps + episode.environment_steps
         if self._is_score_due(config, environment_steps, has_learned=self.agent.n_updates > n_updates):
             if config.n_validation_episodes:
-                validation_return = mean_score(self.validate(config.n_validation_episodes, config.action_repeat))
-            is_best = self.keep_if_best(validation_return if config.n_validation_episodes else test_return)
+                returns = self._validation_returns(config)
+                validation_return, n_validated = float(returns.mean()), len(returns)
+                if n_validated == config.n_validation_episodes:
+                    is_best = self.keep_if_best(validation_return, returns)
+            else:
+                is_best = self.keep_if_best(test_return)
         return EpisodeRecord(
             episode=episode.episode,
             epsilon=epsilon,
             training_return=episode.score,
             test_return=test_return,
             validation_return=validation_return,
+            validation_episodes=n_validated,
             agent_steps=self.history.n_steps,
             environment_steps=environment_steps,
             updates=self.agent.n_updates,
@@ -277,7 +313,7 @@ class Trainer:
         agent, env = self.agent, self.env
         number, first_step = len(self.history.training_episodes) + 1, self.history.n_steps
         where = f"training episode {number}"
-        observation = flat_observation(env.reset(seed=episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))[0])
+        observation = interface.start(env, episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))
         require_observation(where, observation)
         agent.noise.reset()
         actions: list[NDArray[Any]] = []
@@ -291,6 +327,7 @@ class Trainer:
             action = agent.actions.unscale(scaled_action)
             step = hold_action(env, action, config.action_repeat)
             require_reward(where, step.reward)
+            require_size(step.observation, observation)
             require_observation(where, step.observation)
             ended = step.terminated or step.truncated
             if not ended:
@@ -358,22 +395,29 @@ class Trainer:
         ):
             raise ValueError("grid: expected that of the snapshots which the history holds, received another")
         self.history.grid = grid.axes
+        self.history.networks = describe_networks(self.agent.learner.compiled.networks, self.agent.observations)
         return grid
 
-    def _take_snapshot(self, grid: StateGrid, step: int, episode: int) -> None:
-        self.history.snapshots.append(
-            grid.snapshot(self.agent.learner.evaluate_grid, self.agent.observations, step, episode)
-        )
+    def _take_snapshot(self, grid: StateGrid, step: int, episode: int, *, is_last: bool = False) -> None:
+        """Adds a snapshot and, where it is their turn, the weights, unless the history has them of this step."""
+        snapshots, weights, learner = self.history.snapshots, self.history.weights, self.agent.learner
+        if not snapshots or snapshots[-1].step < step:
+            snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
+        assert self.history.networks is not None  # described with the grid
+        every = snapshots_per_weights(snapshots[-1], self.history.networks["n_weights"])
+        is_due = is_last or (len(snapshots) - 1) % every == 0
+        if is_due and (not weights or weights[-1].step < step):
+            weights.append(NetworkWeights(step, weights_of(learner.parts, self.agent.observations)))
 
     @property
     def log_lengths(self) -> LogLengths:
-        """How much `log_since` has to tell: training episodes, test episodes, snapshots and records so far."""
+        """How much `log_since` has to tell: training episodes, test episodes, snapshots, weights and records so far."""
         return *self.history.lengths, len(self.records)
 
     def log_since(self, lengths: LogLengths) -> dict[str, NDArray[Any]]:
         """The history and the records that came after the log had these lengths, as arrays."""
         *of_history, n_records = lengths
-        later = self.history.since((of_history[0], of_history[1], of_history[2]))
+        later = self.history.since(of_history)
         return later.to_arrays() | records_to_arrays(self.records[n_records:])
 
     def extend_log(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -401,10 +445,10 @@ class Trainer:
             "progress": progress and progress.state_dict(),
             "best": self.best and self.best._asdict(),
             "n_successes": self.n_successes,
+            "running_statistics": running_statistics.state_dict(self.env),
             # For environments that ignore the seed of a reset.
             "environment": random_state(self.env),
-            "n_copied": self._n_copied,
-            "validation_environments": [random_state(env) for env in self._validation_envs],
+            "validation": self.validation.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], config: TrainingConfig | None) -> None:
@@ -421,13 +465,6 @@ class Trainer:
         self.progress = None if config is None else TrainingProgress(config, **state["progress"])
         self.best = None if state["best"] is None else BestPolicy(**state["best"])
         self.n_successes = state["n_successes"]
-        of_copies = state["validation_environments"]
-        if of_copies:
-            self._validation_envs, self._n_copied = copies(self.env, state["n_copied"]), state["n_copied"]
-        if len(self._validation_envs) != len(of_copies):
-            received = len(self._validation_envs)
-            raise ValueError(f"environment: expected one with {len(of_copies)} independent copies, received {received}")
-        for env, of_generator in zip(
-            [self.env, *self._validation_envs], [state["environment"], *of_copies], strict=True
-        ):
-            set_random_state(env, of_generator)
+        running_statistics.load_state_dict(self.env, state["running_statistics"])
+        self.validation.load_state_dict(state["validation"])
+        set_random_state(self.env, state["environment"])

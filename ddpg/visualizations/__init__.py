@@ -4,6 +4,7 @@ Where to change what:
 
 - training animation and poster: `animation` (files, processes), `timeline` (which snapshots become frames),
   `training_picture` (layout of one frame), `panels` (networks on the state grid), `charts` (returns and traces)
+- explorer: `explorer` (what the page holds), `explorer_page` (the page: HTML, CSS, JavaScript)
 - rollout video: `rollout` (replays episodes), `rollout_picture` (one frame of one episode)
 - learning curves: `learning_curves`; phase portrait: `phase_portrait`
 - notebooks: `notebook` (player, embedded video, live returns)
@@ -11,6 +12,7 @@ Where to change what:
 """
 
 from ddpg.visualizations.animation import create_animation, draw_poster, write_training_animation
+from ddpg.visualizations.explorer import create_explorer
 from ddpg.visualizations.learning_curves import draw_learning_curves
 from ddpg.visualizations.notebook import LiveReturns
 from ddpg.visualizations.phase_portrait import draw_phase_portrait
@@ -23,6 +25,7 @@ __all__ = [
     "LiveReturns",
     "NetworksPicture",
     "create_animation",
+    "create_explorer",
     "draw_learning_curves",
     "draw_phase_portrait",
     "draw_poster",

@@ -90,10 +90,10 @@ def draw_group(
         text = (f"seed {seed}" if alone else "one seed") if i == 0 else None
         axes.plot(curve.index, curve, color=colour, linewidth=width, alpha=opacity, label=text)
     if not alone:
-        filled = returns.ffill()
-        begun = filled[filled.notna().all(axis="columns")]
+        carried = returns.ffill()
+        begun = carried[carried.notna().all(axis="columns")]
         intervals = [
-            bootstrap(row.dropna().to_numpy(), interquartile_mean, confidence_level, n_bootstrap_samples, rng)
+            bootstrap(row.to_numpy(), interquartile_mean, confidence_level, n_bootstrap_samples, rng)
             for _, row in begun.iterrows()
         ]
         means, lows, highs = np.transpose(intervals)

@@ -11,9 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ddpg.algorithm.scaling import BoxScaler
 from ddpg.environments.dimensions import names_of
-from ddpg.environments.interface import as_action, flat_observation
+from ddpg.environments.interface import as_action, flat_observation, scaler_of
 from ddpg.evaluation.rollouts import BatchPolicy
 from ddpg.history import EpisodeHistory, FloatArray
 from ddpg.visualizations.figure import new_figure, write_figure
@@ -95,8 +94,7 @@ def draw_phase_portrait(
 
 def _limits(env: gym.Env[Any, Any], episodes: Sequence[EpisodeHistory], plane: list[int]) -> FloatArray:
     """Return low and high of each axis: the space's bounds, or the range of the episodes where it has none."""
-    space: Any = env.observation_space
-    scaler = BoxScaler(space.low, space.high)
+    scaler = scaler_of(env.observation_space)
     visited = np.concatenate([episode.observations for episode in episodes])
     low, high = visited.min(axis=0), visited.max(axis=0)
     margin = 0.05 * (high - low) + 1e-6

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ddpg.environments.dimensions import names_of, split_unit
 from ddpg.environments.interface import as_action, flat_observation
+from ddpg.environments.running_statistics import frozen
 from ddpg.history import EpisodeHistory
-from ddpg.visualizations.rollout_picture import BACKGROUND, EpisodePicture, cell_width, decimals
+from ddpg.visualizations.rollout_picture import BACKGROUND, EpisodePicture, PathScene, cell_width, decimals
 from ddpg.visualizations.video import Frame
 
 BatchActionValue = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.floating[Any]]]
@@ -31,17 +32,21 @@ def render_rollout(
     *,
     action_value: BatchActionValue | None = None,
     frames_at_end: int = 0,
+    plane: Sequence[int] | None = None,
 ) -> Iterator[Frame]:
     """Replay episodes side by side and in step: each starts from its seed and takes the recorded actions.
 
     Args:
         make_env: Makes an environment with `render_mode="rgb_array"`. It is called for each episode, since all run at
-            once; the environments are closed after the last frame.
+            once; the environments are closed after the last frame. Running statistics of wrappers have to be those of
+            the recording; they stay as they are.
         episodes: Recorded in this environment, at least one.
         seeds: For each episode, the seed of its `env.reset`.
         action_repeat: Environment steps for which an action was held.
         action_value: Gives the Q that is shown; `None`: no Q.
         frames_at_end: How often the last frame is repeated.
+        plane: Draw the path in these two dimensions of the state (of one if it has no more) instead of the
+            environment's picture; for an environment that draws none.
 
     Yields:
         A frame per environment step, all of one shape, of even sizes and at most 1280 × 720 pixels. An episode that
@@ -61,13 +66,19 @@ def render_rollout(
         with ExitStack() as stack:
             envs = [stack.enter_context(make_env()) for _ in episodes]
             for env in envs:
-                _require_pictures_and_actions(env)
-            width = cell_width(envs[0], n_columns, math.ceil(len(episodes) / n_columns))
+                _require_pictures_and_actions(env, plane)
+            stack.enter_context(frozen(envs))
+            scenes = [None if plane is None else _path_scene(env, episodes, plane) for env in envs]
+            size = _picture_size(envs[0]) if plane is None else PathScene.size
+            n_actions = episodes[0].actions.shape[1]
+            width = cell_width(size, n_actions, n_columns, math.ceil(len(episodes) / n_columns))
+            pictures = [
+                EpisodePicture(env, _title(env, number, episode), width, scene)
+                for number, (env, episode, scene) in enumerate(zip(envs, episodes, scenes, strict=True), 1)
+            ]
             cells = [
-                _replay(
-                    EpisodePicture(env, _title(env, number, episode), width), episode, seed, action_repeat, action_value
-                )
-                for number, (env, episode, seed) in enumerate(zip(envs, episodes, seeds, strict=True), 1)
+                _replay(picture, episode, seed, action_repeat, action_value)
+                for picture, episode, seed in zip(pictures, episodes, seeds, strict=True)
             ]
             for frame in _side_by_side(cells, n_columns):
                 yield frame
@@ -132,8 +143,28 @@ def _replay(
     yield picture.draw(observation, episode.n_steps, score, end=end)
 
 
-def _require_pictures_and_actions(env: gym.Env[Any, Any]) -> None:
-    if env.render_mode != "rgb_array":
+def _picture_size(env: gym.Env[Any, Any]) -> tuple[int, int]:
+    env.reset(seed=0)
+    height, width = np.asarray(env.render()).shape[:2]
+    return width, height
+
+
+def _path_scene(env: gym.Env[Any, Any], episodes: Sequence[EpisodeHistory], plane: Sequence[int]) -> PathScene:
+    """Return a scene whose limits are the range of all episodes."""
+    names = names_of(env).observations
+    dimensions = [dimension for dimension in plane if dimension < len(names)]
+    visited = np.concatenate([episode.observations[:, dimensions] for episode in episodes]).astype(float)
+    low, high = visited.min(axis=0), visited.max(axis=0)
+    limits = np.stack([low, np.where(high > low, high, low + 1 + abs(low))], axis=1)
+    labels = [names[dimension] for dimension in dimensions]
+    if len(dimensions) == 1:
+        limits = np.vstack([limits, [0, max(episode.environment_steps for episode in episodes)]])
+        labels.append("environment step")
+    return PathScene(labels, limits, dimensions)
+
+
+def _require_pictures_and_actions(env: gym.Env[Any, Any], plane: Sequence[int] | None) -> None:
+    if plane is None and env.render_mode != "rgb_array":
         raise ValueError(f"env: expected render_mode 'rgb_array', received {env.render_mode!r}")
     if not isinstance(env.action_space, gym.spaces.Box):
         raise ValueError(f"env: expected an action space of type Box, received {env.action_space}")

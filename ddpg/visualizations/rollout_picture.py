@@ -1,7 +1,7 @@
 """One frame of a replayed episode: the environment's picture between a title and the action, return and Q."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -44,11 +44,10 @@ In widths and heights of the picture, from its upper left.
 """
 
 
-def cell_width(env: gym.Env[Any, Any], n_columns: int, n_rows: int) -> int:
-    """Return the greatest width that fits, but not much more than that of the environment's picture."""
-    env.reset(seed=0)
-    height, width = np.asarray(env.render()).shape[:2]
-    lines = 2 + _bars(len(names_of(env)[1]))[1]
+def cell_width(picture: tuple[int, int], n_actions: int, n_columns: int, n_rows: int) -> int:
+    """Return the greatest width that fits, but not much more than that of a picture of this width and height."""
+    width, height = picture
+    lines = 2 + _bars(n_actions)[1]
     from_height = (_MAX_HEIGHT // n_rows - 2 * _BORDER) / (height / width + lines * _LINE_HEIGHT)
     return int(min(_MAX_WIDTH / n_columns, from_height, max(width, _MIN_CELL_WIDTH)))
 
@@ -64,23 +63,69 @@ def _bars(n_actions: int) -> tuple[int, int]:
     return n_columns, math.ceil(n_actions / n_columns)
 
 
+class PathScene:
+    """Takes the place of an environment's picture: the path of the state so far, in a plane of its dimensions.
+
+    Args:
+        names: Of the two axes. A state of one dimension has one; its other axis is the environment step, downwards.
+        limits: Low and high of each axis, shape (2, 2).
+        plane: The state's dimensions along the axes.
+    """
+
+    size = (480, 300)
+    """Width and height in pixels."""
+
+    def __init__(self, names: Sequence[str], limits: FloatArray, plane: Sequence[int]) -> None:
+        self._names, self._plane, self._limits = names, list(plane), limits
+        self._path: list[tuple[float, float]] = []
+        self._font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 15)
+
+    def draw(self, observation: FloatArray) -> Image.Image:
+        """Return the picture after the next environment step."""
+        self._path.append(self._pixel(observation))
+        width, height = self.size
+        image = Image.new("RGB", self.size, (255, 255, 255))
+        draw = ImageDraw.Draw(image)
+        draw.rectangle((0, 0, width - 1, height - 1), outline=_TRACK)
+        draw.text((width / 2, height - 4), shorten(self._names[0]), _OTHER_END, self._font, "md")
+        draw.text((6, 4), shorten(self._names[1]), _OTHER_END, self._font, "la")
+        draw.line(self._path, _TEXT, 2)
+        x, y = self._path[-1]
+        draw.ellipse((x - 5, y - 5, x + 5, y + 5), _POSITIVE)
+        return image
+
+    def _pixel(self, observation: FloatArray) -> tuple[float, float]:
+        values = [*observation[self._plane], *[float(len(self._path))] * (2 - len(self._plane))]
+        low, high = self._limits.T
+        x, y = np.clip((np.array(values) - low) / (high - low), 0, 1)
+        margin, (width, height) = 24, self.size
+        down = y if len(self._plane) == 1 else 1 - y
+        return margin + float(x) * (width - 2 * margin), margin + float(down) * (height - 2 * margin)
+
+
 class EpisodePicture:
     """Draws the states of one environment, which the caller steps, in frames of even sizes.
 
     Args:
-        env: Made with `render_mode="rgb_array"`.
+        env: Made with `render_mode="rgb_array"`, unless there is a scene.
         title: Above the picture.
         width: Of the frames, in pixels.
+        scene: Takes the place of the environment's picture.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], title: str, width: int) -> None:
+    def __init__(self, env: gym.Env[Any, Any], title: str, width: int, scene: PathScene | None = None) -> None:
         self.env = env
+        self._scene = scene
         self._low: FloatArray = env.action_space.low.ravel().astype(float)  # type: ignore[attr-defined]
         self._high: FloatArray = env.action_space.high.ravel().astype(float)  # type: ignore[attr-defined]
         _, self._names = names_of(env)
         self._n_columns, self._n_rows = _bars(len(self._names))
         name = getattr(env.spec, "id", "")
-        self._anchor = next((anchor for prefix, anchor in _ANCHORS.items() if name.startswith(prefix)), None)
+        # A wrapper may change the observation, from which the place of the arrow is computed.
+        is_known = scene is None and env.observation_space == env.unwrapped.observation_space
+        self._anchor = next(
+            (anchor for prefix, anchor in _ANCHORS.items() if is_known and name.startswith(prefix)), None
+        )
         self._width = width // 2 * 2
         self._line = round(self._width * _LINE_HEIGHT)
         font = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
@@ -110,7 +155,9 @@ class EpisodePicture:
             q: Q of state and action.
             end: How the episode ended, if it has.
         """
-        picture = Image.fromarray(np.asarray(self.env.render()))
+        picture = (
+            Image.fromarray(np.asarray(self.env.render())) if self._scene is None else self._scene.draw(observation)
+        )
         if self._anchor is not None and action is not None:
             self._draw_arrow(picture, self._anchor(observation), float(action[0]))
         width, line = self._width, self._line

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from ddpg.environments.copies import wrappers_of
-from ddpg.environments.interface import make
+from ddpg.environments.interface import levels_of, make
 from ddpg.numerics import obstacles
 from pipeline.params import EnvironmentConfig, Params
 from pipeline.provenance.digests import content_digest
@@ -92,8 +91,7 @@ def _dependencies() -> Iterator[tuple[str, Path]]:
 def _environment_modules(config: EnvironmentConfig) -> set[str]:
     """Names of the modules that define the environment, its wrappers and the objects that these hold."""
     with make(config.id, config.kwargs) as env:
-        levels = [*wrappers_of(env), env.unwrapped]
-        parts = [part for level in levels for part in (level, *_contents(level).values())]
+        parts = [part for level in levels_of(env) for part in (level, *_contents(level).values())]
         return {base.__module__ for part in parts for base in type(part).__mro__}
 
 

@@ -5,6 +5,7 @@ import time
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,13 +64,14 @@ def train_seed(task: SeedTask, send: Send) -> None:
             return
         agent = _agent(task, env, send)
         checkpoints = _Checkpoints(agent, task, send)
-        # Records are sent as mappings: to unpickle an EpisodeRecord, the parent would have to load TensorFlow.
-        for record in agent.records:
-            send((record._asdict(), networks_after(agent.history, record.agent_steps)))
-        for record in agent.trainer.train(params.train) if agent.progress is None else agent.trainer.resume():
-            send((record._asdict(), networks_after(agent.history, record.agent_steps)))
-            if checkpoints.are_due_after(record.episode):
-                checkpoints.save()
+        with closing(agent.trainer):
+            # Records are sent as mappings: to unpickle an EpisodeRecord, the parent would have to load TensorFlow.
+            for record in agent.records:
+                send((record._asdict(), networks_after(agent.history, record.agent_steps)))
+            for record in agent.trainer.train(params.train) if agent.progress is None else agent.trainer.resume():
+                send((record._asdict(), networks_after(agent.history, record.agent_steps)))
+                if checkpoints.are_due_after(record.episode):
+                    checkpoints.save()
     results.recreate(folder)  # a killed process may have left an incomplete file
     agent.save(folder / "best", best=True)
     agent.save(folder / "final")

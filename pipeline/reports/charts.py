@@ -172,7 +172,9 @@ def _edges(centres: FloatArray) -> tuple[float, float]:
 
 
 def _equal(a: GridAxes, b: GridAxes) -> bool:
-    return all(np.array_equal(one, other) for one, other in zip(vars(a).values(), vars(b).values(), strict=True))
+    """Whether two grids are of the same states; histories of earlier versions do not know their reference state."""
+    pairs = zip(vars(a).values(), vars(b).values(), strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs if np.size(one) and np.size(other))
 
 
 def _policy(history: TrainingHistory, action: int) -> FloatArray:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.exploration import page_of_results
 from pipeline.provenance.result import CONFIDENCE_LEVEL, Result
 from pipeline.reports import charts
 from pipeline.reports.comparison import Comparison
@@ -59,6 +60,7 @@ def page_of(results: Sequence[Result], comparisons: Sequence[Comparison], videos
         ],
         seeds=seeds_table(results),
         maps=list(_maps(comparisons)),
+        explorer=page_of_results(results),
         players=[
             (heading, [(film, _source(film, None if embedded else videos)) for film in films], note)
             for heading, films, note in players

@@ -38,6 +38,7 @@ def page_of(result: Result) -> str:
         curves=list(_curves(result)),
         table=result.seeds.to_dict("records") if evaluated else [],
         films=list(_films(result)),
+        explorer=explorer.read_text(encoding="utf-8") if (explorer := result.picture("explorer.html")) else None,
         params={section: dict(flatten({section: values}, ".")) for section, values in result.params.items()},
         recipe=_recipe(result.revision),
     )

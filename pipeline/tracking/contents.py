@@ -218,8 +218,8 @@ def _recipe(tags: Mapping[str, str]) -> str:
 
 def _metric_name(stage: str, column: str) -> str:
     """`test_return` of the train stage is `test/return`, `best_return` of evaluate is `evaluate/best/return`."""
-    if column == "is_best":
-        return "validation/is_best"
+    if column in ("is_best", "validation_episodes"):
+        return f"validation/{column.removeprefix('validation_')}"
     kind, separator, rest = column.partition("_")
     if stage == "train" and rest.startswith("return") and kind in _EPISODES:
         return f"{_EPISODES[kind]}/{rest}"

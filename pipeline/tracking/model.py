@@ -6,6 +6,7 @@ a request for each of the run's metrics, which nothing bounds. So the entries ar
 
 import contextlib
 import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,7 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
         from mlflow.types import ColSpec, DataType, Schema
 
         from ddpg.agent import load_policy_model
+        from ddpg.environments.running_statistics import FILE
 
     actor = load_policy_model(policy)
     with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
@@ -112,6 +114,8 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
     saved = Model.load(folder)
     saved.signature = ModelSignature(observations, actions)
     saved.save(folder / MLMODEL_FILE_NAME)
+    if (policy / FILE).exists():  # without which it cannot be used in the environment
+        shutil.copy(policy / FILE, folder)
 
 
 def _register(experiment: Experiment, model: "LoggedModel", name: str, environment: str, is_current: bool) -> None:

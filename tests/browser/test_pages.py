@@ -4,9 +4,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from ddpg.visualizations.explorer import ExploredTraining, write_explorer
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.comparison_folder import PAGE, write_report
+from pipeline.reports.result_page import page_of
 from pipeline.show import main as show
+from tests.browser.test_explorer import history_of
+from tests.ddpg.algorithm.test_operations import actor_and_critic
 from tests.pipeline.conftest import laboratory  # noqa: F401 (a fixture)
 from tests.pipeline.reports.made import pictured
 from tests.pipeline.small import write_params
@@ -52,6 +56,30 @@ def test_two_trainings_play_in_step_under_one_control(offline, screenshot, tmp_p
     expect(player.get_by_role("button", name="Play")).to_be_visible()  # again, when the longest has ended
     expect(player.locator("output")).to_have_text("6.0 of 6.0 s")
     assert times(films) == pytest.approx([3, 3], abs=0.1)
+
+
+@pytest.mark.slow
+def test_the_explorer_is_in_both_pages(offline, screenshot, tmp_path):
+    results = [pictured(tmp_path, name, [95.0, 97, 98, 94, 96], n_frames=N_FRAMES) for name in ("first", "second")]
+    for result in results:
+        history = history_of(*actor_and_critic())
+        history.save(result.folder / f"results/train/seeds/{result.median_seed}/history.npz")
+    write_report(tmp_path / "report", results, [Comparison(*results)])
+    offline.goto((tmp_path / "report" / PAGE).as_uri())
+    explorer = offline.locator("iframe").content_frame
+    expect(explorer.get_by_role("heading", name="Difference: second less first")).to_be_visible()
+    screenshot("compare")
+
+    write_explorer(
+        [ExploredTraining("seed 3", history)], results[0].folder / "results/animate/explorer.html", "Mountain car"
+    )
+    (tmp_path / "result.html").write_text(page_of(results[0]))
+    offline.goto((tmp_path / "result.html").as_uri())
+    explorer = offline.locator("iframe").content_frame
+    expect(explorer.get_by_role("heading", name="Mountain car")).to_be_visible()
+    explorer.locator("canvas.plane").first.click()
+    expect(explorer.locator("#readout tr")).to_have_count(6)
+    screenshot("show-explorer")
 
 
 def times(films):

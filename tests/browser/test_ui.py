@@ -45,12 +45,14 @@ def test_a_user_finds_the_best_run_its_curves_its_video_and_its_model(page, scre
 
         play_video(page)
         screenshot("6-video")
+        explore(page)
+        screenshot("7-explorer")
 
         page.get_by_role("tab", name="Overview").click()
         page.get_by_role("link", name="ddpg-MountainCarContinuous-v0").click()
         expect(page.get_by_role("heading", name=re.compile("Version"))).to_be_visible()
         expect(page.get_by_role("link", name=complete.info.run_name)).to_be_visible()
-        screenshot("7-model")
+        screenshot("8-model")
 
         assert server.end(by=signal.SIGINT) == 0
         assert not server.is_alive
@@ -100,3 +102,11 @@ def play_video(page):
     video = page.locator("video").element_handle()
     video.evaluate("video => { video.muted = true; return video.play() }")
     page.wait_for_function("({ currentTime, videoWidth }) => currentTime > 0 && videoWidth > 0", arg=video)
+
+
+def explore(page):
+    page.get_by_text("explorer.html", exact=True).click()
+    explorer = page.locator("iframe").content_frame
+    expect(explorer.get_by_role("heading", name="MountainCarContinuous-v0")).to_be_visible()
+    explorer.get_by_label("Agent step of the training").press("Home")
+    expect(explorer.locator("#when")).to_contain_text("agent step 0 of")

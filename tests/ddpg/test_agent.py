@@ -6,12 +6,15 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import NormalizeObservation
 
 from ddpg import DDPG, AgentConfig, TrainingConfig
 from ddpg.agent import load_policy_model
 from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
 from ddpg.environments.interface import UnsuitableEnvironmentError
+from ddpg.environments.running_statistics import restore, state_dict
+from tests.ddpg.environments.test_running_statistics import bits
 from tests.probes import Counter
 
 README_SETTINGS = {
@@ -129,6 +132,34 @@ def test_a_saved_agent_returns(tmp_path):
     assert {path.name for path in (tmp_path / "best").iterdir()} == {
         "config.json", "actor.weights.h5", "critic.weights.h5", "target_actor.weights.h5", "target_critic.weights.h5",
     }  # fmt: skip
+
+
+def test_a_loaded_agent_acts_through_the_running_statistics_that_the_saved_one_saw(tmp_path):
+    agent = trained(env=NormalizeObservation(Counter()))
+    agent.save(tmp_path)
+    loaded = DDPG.load(tmp_path, NormalizeObservation(Counter()))
+    actions = [each.act(each.env.reset(seed=5)[0]) for each in (agent, loaded)]
+    np.testing.assert_array_equal(*actions)
+    assert not np.array_equal(agent.act(NormalizeObservation(Counter()).reset(seed=5)[0]), actions[0])
+
+
+def test_the_best_policy_is_saved_with_the_statistics_of_its_episode(tmp_path):
+    agent = trained(env=NormalizeObservation(Counter()))
+    assert agent.best.episode < len(agent.records)
+    agent.save(tmp_path, best=True)
+    restored = NormalizeObservation(Counter())
+    restore(restored, tmp_path)
+    assert bits(state_dict(restored)) == bits(agent.best.statistics) != bits(state_dict(agent.env))
+
+
+def test_load_refuses_an_environment_without_the_running_statistics(tmp_path):
+    env = gym.wrappers.TransformObservation(
+        Counter(), lambda seen: seen, NormalizeObservation(Counter()).observation_space
+    )
+    for saved, other in ((NormalizeObservation(Counter()), env), (env, NormalizeObservation(Counter()))):
+        DDPG(saved, replay_batch_size=8).save(tmp_path)
+        with pytest.raises(UnsuitableEnvironmentError, match=r"with running statistics in .*NormalizeObservation"):
+            DDPG.load(tmp_path, other)
 
 
 def test_a_saved_actor_is_a_keras_model_in_the_environments_units(tmp_path):

@@ -75,3 +75,16 @@ def test_grid_refuses_equal_dimensions_and_limits_that_descend():
         GridConfig(x_dimension=1, y_dimension=1)
     with pytest.raises(ValidationError, match=r"y_limits: .* received \[1.0, -1.0\]"):
         GridConfig(y_limits=[1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("tau_acter", "tau_acter: unknown; did you mean tau_actor?"),
+        ("zzz", "zzz: unknown; known are discount_factor, "),
+    ],
+)
+def test_an_unknown_name_comes_with_the_closest_known_one(name, note):
+    with pytest.raises(ValidationError) as raised:
+        AgentConfig.from_keywords(**{name: 1})
+    assert any(each.startswith(note) for each in raised.value.__notes__)

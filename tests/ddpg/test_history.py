@@ -7,6 +7,7 @@ from ddpg.files import DamagedFileError
 from ddpg.history import (
     EpisodeHistory,
     GridAxes,
+    NetworkWeights,
     Snapshot,
     TrainingHistory,
     load_arrays,
@@ -43,7 +44,9 @@ def history(snapshots=2):
         training_episodes=[episode(1, 4), episode(2, 7)],
         test_episodes=[episode(1, 2)],
         snapshots=[Snapshot(10 * i, i, *grids) for i in range(snapshots)],
-        grid=GridAxes(np.arange(4.0), np.arange(3.0), 0, 1, 0) if snapshots else None,
+        weights=[NetworkWeights(10 * i, np.arange(3.0) + i) for i in range(snapshots)],
+        grid=GridAxes(np.arange(4.0), np.arange(3.0), 0, 1, 0, 7, np.array([0.5, 2.0])) if snapshots else None,
+        networks={"actor": [{"kind": "tanh"}], "n_weights": 3} if snapshots else None,
     )
 
 
@@ -83,11 +86,26 @@ def test_survives_a_file(tmp_path, snapshots):
     for a, b in zip(original.snapshots, again.snapshots, strict=True):
         for value, expected in zip(b, a, strict=True):
             np.testing.assert_array_equal(value, expected)
+    assert again.networks == original.networks
+    for a, b in zip(original.weights, again.weights, strict=True):
+        assert a.step == b.step
+        np.testing.assert_array_equal(a.values, b.values)
     if snapshots:
+        assert again.grid.n_actions == 7
+        np.testing.assert_array_equal(again.grid.reference_state, [0.5, 2.0])
         assert (again.grid.x_dimension, again.grid.y_dimension, again.grid.action_dimension) == (0, 1, 0)
         np.testing.assert_array_equal(again.grid.x, original.grid.x)
     else:
         assert again.grid is None
+
+
+def test_a_history_of_earlier_versions_has_no_weights_and_the_default_line_of_actions(tmp_path):
+    added = {"networks", "weights_step", "weights_values", "grid_n_actions", "grid_reference_state"}
+    arrays = history().to_arrays()
+    save_arrays(tmp_path / "history.npz", {name: array for name, array in arrays.items() if name not in added})
+    again = TrainingHistory.load(tmp_path / "history.npz")
+    assert (again.networks, again.weights, len(again.snapshots)) == (None, [], 2)
+    assert (again.grid.n_actions, again.grid.reference_state.size) == (11, 0)
 
 
 def test_same_history_is_the_same_bytes(tmp_path):
@@ -138,6 +156,11 @@ def test_names_a_file_that_is_missing_or_something_else(tmp_path, load):
         ("grid_x", 3.0),
         ("grid_x_dimension", 7),
         ("grid_action_dimension", 1),
+        ("grid_reference_state", [1.0]),
+        ("networks", "{"),
+        ("networks", "[]"),
+        ("weights_values", np.zeros((3, 2))),
+        ("weights_step", [1]),
         ("snapshot_q_max", [1.0]),
         ("snapshot_policy", np.zeros((3, 1, 1))),
     ],

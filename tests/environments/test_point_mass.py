@@ -2,8 +2,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from ddpg.environments.contract import check, check_frames
+from ddpg.environments.contract import check
 from ddpg.environments.interface import prepare
+from ddpg.environments.pictures import check_frames
 from pipeline.params import load
 from tests.pipeline.small import write_params
 

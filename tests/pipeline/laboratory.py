@@ -54,6 +54,7 @@ class Laboratory:
                 "training_return": float(rng.normal(90 * progress, 5)),
                 "test_return": float(rng.normal(93 * progress, 2)),
                 "validation_return": float(rng.normal(94 * progress, 1)) if learning else float("nan"),
+                "validation_episodes": 20 if learning else 0,
                 "agent_steps": 200 * episode,
                 "environment_steps": 999 * episode,
                 "updates": 200 * max(0, episode - 2),
@@ -120,6 +121,7 @@ class Laboratory:
             "test_return": "test/return",
             "validation_return": "validation/return",
             "is_best": "validation/is_best",
+            "validation_episodes": "validation/episodes",
         }
         with (self.results / "train/episodes.csv").open() as file:
             rows = [row for row in csv.DictReader(file) if int(row["seed"]) == seed]

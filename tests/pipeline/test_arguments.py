@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 OPTIONS = {
     "compare": ["--fail-on-regression", "best_return:1", "best_return:-1", "HEAD", "main", "workspace", "--out"],
+    "preset": ["--show", "--force", "Pendulum", "mountain-car-seed"],
     "log": ["--limit", "1", "0", "--json", "--csv", "--all"],
     "show": ["--out", "HEAD", "main", "workspace", "HEAD~9"],
     "sync": ["HEAD", "workspace", "--experiments", "main..HEAD"],

@@ -147,6 +147,25 @@ def test_what_breaks_the_environments_contract_is_reported_before_any_work(tmp_p
     assert "it draws from numpy.random" in problem
 
 
+class Drawn(Counter):
+    def _observation(self):
+        self.__dict__.setdefault("start", np.random.default_rng().random())
+        return np.full(self.size, self.start, np.float32)
+
+
+def test_an_environment_that_each_stage_would_make_differently_is_reported(tmp_path, monkeypatch):
+    spec = gymnasium.envs.registration.EnvSpec("Drawn-v0", entry_point=Drawn)
+    monkeypatch.setitem(gymnasium.registry, "Drawn-v0", spec)
+    (problem,) = problems(tmp_path, environment={"id": "Drawn-v0"})
+    assert "every stage makes its own" in problem
+
+
+@pytest.mark.parametrize("identifier", ["tests.wrapped_env:Normalized-v0", "tests.wrapped_env:Unseen-v0"])
+def test_running_statistics_and_missing_pictures_are_accepted(tmp_path, identifier):
+    write_params(tmp_path, environment={"id": identifier})
+    assert load(tmp_path / "params.yaml").environment.id == identifier
+
+
 def test_a_seed_is_a_number_that_tables_can_hold(tmp_path):
     (problem,) = problems(tmp_path, seeds=[1, 2**63])
     assert problem.startswith("params.yaml: seeds: expected seeds below 2^63")

@@ -17,6 +17,7 @@ TRAINING = pd.DataFrame(
         "test_return": [1, 91, 99, 92, 93, 94],
         "training_return": [1.0] * 6,
         "reached_goal": [True, True, False] * 2,
+        "is_best": [False, True, False, False, True, False],
     }
 )
 
@@ -40,6 +41,13 @@ def test_the_seeds_table_has_the_first_solution_and_diagnoses():
     assert table["best_diagnosis"].tolist() == ["solved", "not solved"]
     assert table["final_diagnosis"].tolist() == ["collapse after solving", "not solved"]
     assert list(seeds_table(evaluated, TRAINING, threshold=None)) == ["seed", "best_return", "final_return"]
+
+
+def test_a_policy_that_retired_from_its_validation_has_not_solved_the_task():
+    """Its mean is one of few start states; the policy that solves the task is the best so far."""
+    training = TRAINING[TRAINING["seed"] == 2].assign(validation_return=[92, 95, 97])
+    evaluated = [Evaluated(2, "best", 97.0), Evaluated(2, "final", 12.0)]
+    assert seeds_table(evaluated, training, threshold=90.0)["episodes_to_solve"].tolist() == [2]
 
 
 def test_without_validation_the_test_return_selects():

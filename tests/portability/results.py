@@ -37,6 +37,8 @@ WIDE = {
         "bn_momentum_actor": 0.9,
         "dropout_critic": 0.1,
         "actor_gradient": "replay",
+        "observation_normalization": "standardize",
+        "n_step": 3,
     },
     # Of which the last makes updates: an emulator takes a minute for each.
     "train": {"n_episodes": 4, "n_validation_episodes": 2, "gen_q_a_frames_every_n_steps": 8},

@@ -1,8 +1,10 @@
 import gymnasium
 import numpy as np
+import pytest
 from gymnasium.envs.classic_control import Continuous_MountainCarEnv
 
-from ddpg.environments.copies import MAX_COPIES, copies, random_state, set_random_state
+from ddpg.environments.contract import check
+from ddpg.environments.copies import MAX_COPIES, close_copies, copies, random_state, set_random_state
 from tests.probes import Counter
 
 
@@ -119,3 +121,70 @@ def test_a_generator_that_is_not_there_yet_is_left_to_the_environment():
 
     set_random_state(Late(), Counter().np_random.bit_generator.state)
     assert Late.np_random is None
+
+
+class Connected(Counter):
+    """Opens a connection of its own, which a plain deep copy shares; its simulation lies behind it."""
+
+    opened, closed = 0, []
+
+    def __init__(self):
+        super().__init__(length=50)
+        Connected.opened += 1
+        self.connection = Connected.opened
+        SIMULATIONS[self.connection] = 0
+
+    count = property(
+        lambda self: SIMULATIONS[self.connection], lambda self, n: SIMULATIONS.update({self.connection: n})
+    )
+
+    def close(self):
+        assert self.connection not in Connected.closed
+        Connected.closed.append(self.connection)
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """A registered environment with connections, of which it has the first."""
+    monkeypatch.setattr(Connected, "opened", 0)
+    monkeypatch.setattr(Connected, "closed", [])
+    spec = gymnasium.envs.registration.EnvSpec("Connected-v0", entry_point=Connected)
+    monkeypatch.setitem(gymnasium.registry, "Connected-v0", spec)
+    return gymnasium.make("Connected-v0")
+
+
+def n_open():
+    return Connected.opened - len(Connected.closed)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_copies_are_closed_and_not_the_environment(connected, n):
+    made = copies(connected, n)
+    assert n_open() == 1 + n
+    close_copies(connected, [*made, connected])
+    assert n_open() == 1
+    assert 1 not in Connected.closed
+
+
+def test_copies_that_were_made_in_vain_are_closed(connected):
+    connected.unwrapped.size = 1  # so that new ones start otherwise
+    assert copies(connected, 3) == [connected]
+    assert n_open() == 1
+
+
+def test_a_trial_leaves_nothing_open(connected):
+    assert check(connected) == []
+    assert n_open() == 1
+
+
+def test_the_window_of_an_environment_stays_open():
+    class Windowed(Counter):
+        render_mode = "human"
+        windows = 1
+
+        def close(self):
+            Windowed.windows -= 1
+
+    env = Windowed()
+    close_copies(env, copies(env, 3))
+    assert Windowed.windows == 1

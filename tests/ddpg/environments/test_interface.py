@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import gymnasium
@@ -12,6 +13,8 @@ from ddpg.environments.interface import (
     hold_action,
     prepare,
     reward_threshold,
+    scaler_of,
+    start,
 )
 from tests.probes import Counter
 
@@ -130,7 +133,17 @@ def test_an_environment_may_state_a_longer_limit(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("info", "is_success"), [({}, None), ({"is_success": np.bool_(True)}, True), ({"is_success": 0.0}, False)]
+    ("info", "is_success"),
+    [
+        ({}, None),
+        ({"is_success": np.bool_(True)}, True),
+        ({"is_success": 0.0}, False),
+        ({"is_success": np.array([True])}, True),
+        ({"is_success": np.array([True, False])}, None),
+        ({"is_success": "no"}, None),
+        ({"is_success": np.nan}, None),
+        (None, None),
+    ],
 )
 def test_success_is_what_the_info_of_the_last_step_says(info, is_success):
     env = Counter()
@@ -138,3 +151,62 @@ def test_success_is_what_the_info_of_the_last_step_says(info, is_success):
     step = env.step
     env.step = lambda action: (*step(action)[:4], info)
     assert hold_action(env, np.array([0, 3], np.float32), 2).is_success is is_success
+
+
+@pytest.mark.parametrize(
+    ("late", "message"),
+    [
+        (lambda obs, reward: (obs[:1], reward), "step: expected an observation of 2 numbers, received one of 1"),
+        (lambda obs, reward: ({"x": 1}, reward), "expected observations of numbers, received {'x': 1}"),
+        (lambda obs, reward: (obs, None), "step: expected a finite number as reward, received None"),
+        (lambda obs, reward: (obs, {"x": 1}), "step: expected a finite number as reward, received {'x': 1}"),
+    ],
+)
+@pytest.mark.parametrize("train", [True, False])
+def test_what_breaks_the_interface_after_the_trial_is_named_where_it_happens(late, message, train):
+    class Late(Counter):
+        def step(self, action):
+            observation, reward, *rest = super().step(action)
+            return *(late(observation, reward) if self.count > 20 else (observation, reward)), *rest
+
+    agent = DDPG(Late(length=30), replay_batch_size=8, learning_starts=500)
+    with pytest.raises(UnsuitableEnvironmentError, match=re.escape(message)):
+        agent.train_n_episodes(1) if train else agent.test()
+
+
+def test_a_start_of_another_size_is_named():
+    env = Counter(size=3)
+    env.observation_space = gymnasium.spaces.Box(0, 100, (2,))
+    with pytest.raises(
+        UnsuitableEnvironmentError, match="reset: expected an observation of 2 numbers, received one of 3"
+    ):
+        start(env, seed=1)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32, np.uint64])
+def test_integers_without_bounds_are_not_scaled_away(dtype):
+    limits = np.iinfo(dtype)
+    space = gymnasium.spaces.Box(limits.min, limits.max, (2,), dtype)
+    assert scaler_of(space).scale(np.array([3, 4])).tolist() == [3, 4]
+    assert not scaler_of(gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.int64)).bounded.any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float16, np.float64])
+def test_bounds_of_any_type_are_scaled_to_one(dtype):
+    low, high = (0, 255) if dtype == np.uint8 else (-1000, 1000)
+    scaled = scaler_of(gymnasium.spaces.Box(low, high, (1,), dtype)).scale(np.array([[low], [high]]))
+    assert scaled.tolist() == [[-1], [1]]
+
+
+def test_an_observation_may_be_a_list_that_is_used_again():
+    class Reusing(Counter):
+        def _observation(self):
+            self.shown[:] = [self.count, -self.count]
+            return self.shown
+
+        shown = [0, 0]  # noqa: RUF012
+
+    env = Reusing()
+    first = start(env, seed=0)
+    hold_action(env, np.array([0, 3], np.float32), 1)
+    assert first.tolist() == [0, 0]

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from ddpg.environments.contract import check
 from ddpg.environments.interface import UnsuitableEnvironmentError, prepare
+from ddpg.environments.running_statistics import state_dict
 from ddpg.evaluation.rollouts import run_episodes
+from tests.ddpg.environments.test_running_statistics import bits
 
 SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple)
 FLOATS = st.sampled_from([np.float32, np.float64])
@@ -105,3 +107,16 @@ def test_an_observation_that_is_wrong_is_named_also_if_it_comes_late(fault, data
     env.length = max(env.length, at + 1)
     with pytest.raises(UnsuitableEnvironmentError, match=r"^environment: (reset|step): expected .*observation"):
         check(env)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(env=made_up(), seed=st.integers(0, 2**32 - 1))
+def test_running_statistics_are_frozen_in_measured_episodes_and_restored(env, seed):
+    wrapped = gym.wrappers.NormalizeReward(gym.wrappers.NormalizeObservation(env))
+    assert check(wrapped) == []
+    wrapped.reset(seed=seed)
+    state = bits(state_dict(wrapped))
+    first, again = (run_episodes(policy_of(env.action_space, seed), [wrapped], [seed], 1)[0] for _ in range(2))
+    np.testing.assert_array_equal(first.observations, again.observations)
+    assert first.rewards.tolist() == [-1.0] * env.length
+    assert bits(state_dict(wrapped)) == state

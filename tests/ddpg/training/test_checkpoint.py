@@ -9,10 +9,12 @@ from unittest.mock import Mock
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from ddpg import DDPG, AgentConfig, GridConfig, TrainingConfig
 from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.training.checkpoint import FORMAT_VERSION, CheckpointError, CheckpointWarning
+from tests.ddpg.environments.test_running_statistics import Own
 from tests.probes import Counter
 
 SMALL = AgentConfig(
@@ -84,6 +86,7 @@ CASES = {
     "two critics, delayed actor, noise on the target": (
         {}, {"n_critics": 2, "policy_delay": 3, "target_noise_sigma": 0.1}, {},
     ),
+    "validation by racing": ({}, {}, {"n_validation_episodes": 8, "n_first_validation_episodes": 2}),
     "updates after the episode, a full buffer": ({}, {"train_during_episode": False, "replay_buffer_size": 16}, {}),
     "random episodes, no tests": ({}, {}, {"n_random_episodes": 4, "run_tests": False, "n_validation_episodes": 0}),
     "snapshots": ({}, {}, {"gen_q_a_frames_every_n_steps": 5, "grid": GridConfig(n_cells=2, n_actions=2)}),
@@ -147,6 +150,27 @@ def test_an_environment_that_cannot_be_copied_any_more_is_named(tmp_path):
         DDPG.resume(tmp_path, env)
 
 
+@pytest.mark.parametrize("after", [1, 3])
+def test_running_statistics_go_on(tmp_path, after):
+    def wrapped():
+        return NormalizeReward(NormalizeObservation(Counter()))
+
+    whole = DDPG(wrapped(), SMALL, seed=1)
+    list(whole.trainer.train(PLAN))
+    interrupted(tmp_path / "checkpoints", (after,), env=wrapped())
+    resumed = DDPG.resume(tmp_path / "checkpoints", wrapped())
+    list(resumed.trainer.resume())
+    written = results(resumed, tmp_path / "resumed")
+    assert written == results(whole, tmp_path / "whole")
+    assert {"best/running_statistics.json", "final/running_statistics.json"} <= written.keys()
+
+
+def test_a_checkpoint_of_an_environment_with_other_running_statistics_is_refused(tmp_path):
+    interrupted(tmp_path, (2,), env=gym.wrappers.TimeLimit(Own(Counter()), 50))
+    with pytest.warns(CheckpointWarning), pytest.raises(CheckpointError, match=r"in Own\.hold, received .* no wrapper"):
+        DDPG.resume(tmp_path, Counter())
+
+
 @pytest.mark.filterwarnings("ignore::ddpg.environments.contract.EnvironmentWarning")
 @pytest.mark.parametrize("after", [1, 3])
 def test_the_environments_own_generators_go_on(tmp_path, after):
@@ -199,6 +223,7 @@ def test_an_interrupted_episode_is_made_again_in_the_same_process():
     history = agent.continue_training()
     assert [record.episode for record in agent.records] == [1, 2, 3, 4]
     assert [snapshot.step for snapshot in history.snapshots] == list(range(1, 25))
+    assert [weights.step for weights in history.weights] == sorted({weights.step for weights in history.weights})
 
 
 @pytest.mark.parametrize("interrupted_by", ["test", "validate"])
@@ -206,7 +231,7 @@ def test_an_episode_whose_test_or_validation_was_interrupted_is_made_again(monke
     agent = DDPG(Counter(terminates=True, prize=10.0), SMALL.model_copy(update={"learning_starts": 2}), seed=1)
     whole, best = getattr(agent.trainer, interrupted_by), []
 
-    def stop(*args):
+    def stop(*args, **options):
         monkeypatch.undo()
         whole(*args)
         raise StoppedError

@@ -1,11 +1,16 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from ddpg.agent import DDPG
+from ddpg.algorithm.operations import weights_of
 from ddpg.algorithm.replay_buffer import Transition
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+from ddpg.environments.running_statistics import state_dict
+from ddpg.evaluation.rollouts import run_episodes
 from tests.probes import Counter, DelayedProbe, TargetProbe
 
 SMALL = AgentConfig(
@@ -191,11 +196,9 @@ def test_validation_comes_after_the_episodes_in_which_the_steps_pass_a_multiple(
 def solved_after(scores, **changes):
     """The number of episodes of a training whose validations have these scores."""
     agent = small_agent(learning_starts=2)
-    agent.trainer.validate = lambda n_episodes, action_repeat: [agent.history.training_episodes[-1]]
     returns = iter(scores)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ddpg.training.trainer.mean_score", lambda episodes: next(returns))
-        return len(run(agent, n_episodes=len(scores), **changes))
+    agent.trainer.validate = lambda n, *_, **__: [SimpleNamespace(score=next(returns))] * n
+    return len(run(agent, n_episodes=len(scores), **changes))
 
 
 def test_training_stops_after_so_many_successive_validations_at_the_target():
@@ -222,12 +225,86 @@ def test_the_environments_threshold_is_the_target():
 
 def test_validation_starts_are_the_same_each_time_and_others_are_not():
     agent = small_agent()
-    run(agent)
+    for _ in agent.trainer.train(FEW):
+        copies = agent.trainer.validation._envs
     # Three episodes made updates; before, the copies were the agent's environment.
-    seeds = [env.seeds[-3:] for env in agent.trainer._validation_envs]
+    seeds = [env.seeds[-3:] for env in copies]
     assert [len(set(own)) for own in seeds] == [1, 1]
     assert seeds[0][0] != seeds[1][0]
     assert len(set(agent.env.seeds)) == len(agent.env.seeds) == 8
+
+
+def test_running_statistics_are_those_of_training_alone_and_shared_with_the_copies(monkeypatch):
+    measured = []
+
+    def measure(policy, envs, *arguments, **options):
+        measured.append([state_dict(env)["NormalizeObservation"]["obs_rms.count"] for env in envs])
+        return run_episodes(policy, envs, *arguments, **options)
+
+    for module in ("trainer", "validation"):
+        monkeypatch.setattr(f"ddpg.training.{module}.run_episodes", measure)
+    agent = small_agent(NormalizeObservation(Counter(length=6)))
+    run(agent)
+    # Seven observations an episode; the first learns nothing, so there is a test but no validation.
+    assert [round(count[0]) for count in measured] == [7, 14, 14, 21, 21, 28, 28]
+    assert [len(set(counts)) for counts in measured] == [1] * 7
+    assert round(state_dict(agent.env)["NormalizeObservation"]["obs_rms.count"]) == 28
+
+
+def test_validations_of_one_policy_are_equal_and_in_units_of_the_environment():
+    agent = small_agent(NormalizeReward(NormalizeObservation(DelayedProbe())))
+    run(agent)
+    first, second, third = (agent.trainer.validate(5) for _ in range(3))
+    for again in (second, third):
+        for one, other in zip(first, again, strict=True):
+            np.testing.assert_array_equal(one.observations, other.observations)
+            np.testing.assert_array_equal(one.rewards, other.rewards)
+    assert [episode.score for episode in first] == pytest.approx(
+        [-((episode.actions[0, 0] - 1) ** 2) for episode in first]
+    )
+
+
+def test_the_best_policy_is_kept_with_the_statistics_it_saw():
+    agent = small_agent(NormalizeObservation(Counter(length=6)))
+    trainer = agent.trainer
+    scores = iter([3.0, 9.0, 5.0])
+    kept = trainer.keep_if_best
+    trainer.keep_if_best = lambda score, *_: kept(next(scores))
+    run(agent)
+    assert trainer.best.episode == 3
+    assert round(trainer.best.statistics["NormalizeObservation"]["obs_rms.count"]) == 21
+
+
+class Opened(Counter):
+    """Counts the instances that are open; a copy opens another."""
+
+    n_open = 0
+
+    def __init__(self):
+        super().__init__()
+        Opened.n_open += 1
+
+    def __deepcopy__(self, memo):
+        return Opened()
+
+    def close(self):
+        Opened.n_open -= 1
+
+
+@pytest.mark.parametrize("n_validation_episodes", [1, 3])
+def test_copies_are_closed_with_the_training_and_when_another_number_is_needed(monkeypatch, n_validation_episodes):
+    monkeypatch.setattr(Opened, "n_open", 0)
+    agent = small_agent(Opened())
+    for _ in agent.trainer.train(FEW.model_copy(update={"n_validation_episodes": n_validation_episodes})):
+        assert Opened.n_open == 1 + len(agent.trainer.validation._envs)
+    assert Opened.n_open == 1
+    for n in (2, 4, 3):
+        agent.trainer.validate(n)
+        assert Opened.n_open == 1 + n
+    agent.trainer.close()
+    assert Opened.n_open == 1
+    agent.trainer.validate(2)
+    assert Opened.n_open == 3
 
 
 def test_the_best_by_validation_is_kept_as_it_was():
@@ -235,14 +312,11 @@ def test_the_best_by_validation_is_kept_as_it_was():
     scores = iter([3.0, 9.0, 5.0])
     states = []
 
-    def validate(n_episodes, action_repeat):
+    def validate(n_episodes, _, heat):
         states.append(agent.learner.state.floats.numpy())
-        return agent.history.test_episodes[-1:]
+        return [SimpleNamespace(score=score) for score in [next(scores)] * n_episodes]
 
-    trainer = agent.trainer
-    trainer.validate = validate
-    kept = trainer.keep_if_best
-    trainer.keep_if_best = lambda score: kept(next(scores))
+    agent.trainer.validate = validate
     records = run(agent)
     assert [record.is_best for record in records] == [False, True, True, False]
     assert (agent.best.score, agent.best.episode) == (9.0, 3)
@@ -284,6 +358,21 @@ def test_snapshots_come_at_multiples_of_their_steps_and_at_the_end():
     assert [(snapshot.step, snapshot.episode) for snapshot in agent.history.snapshots] == [
         (5, 1), (10, 2), (15, 3), (20, 4), (24, 4),
     ]  # fmt: skip
+
+
+def test_weights_are_kept_at_every_kth_snapshot_and_at_the_end():
+    agent = small_agent()
+    run(agent, gen_q_a_frames_every_n_steps=1, grid=GridConfig(n_cells=2, n_actions=2))
+    history = agent.history
+    # A plane has 4 numbers for 3 quantities and for 2 of each action.
+    every = math.ceil(history.networks["n_weights"] / (4 * (3 + 2 * 2)))
+    assert 1 < every < 24
+    assert [weights.step for weights in history.weights] == sorted({*range(1, 25, every), 24})
+    expected = weights_of(agent.learner.parts, agent.observations)
+    np.testing.assert_array_equal(history.weights[-1].values, expected)
+    assert not np.array_equal(history.weights[-2].values, expected)
+    list(agent.trainer.resume())
+    assert [weights.step for weights in history.weights] == sorted({*range(1, 25, every), 24})
 
 
 def test_a_test_episode_carries_the_number_of_the_training_episode_before_it():
@@ -390,3 +479,21 @@ def test_finds_the_best_action_of_a_probe_that_pays_a_step_later():
     assert not any(learns(seed, discount_factor=0.0) for seed in range(3))
     # Here a return of two steps is complete, and needs no value that follows.
     assert all(learns(seed, n_step=2) for seed in range(3))
+
+
+def test_a_policy_that_retires_from_its_validation_is_not_the_best():
+    agent = small_agent()
+    returns = iter([[1.0] * 2, [1.0] * 2, [9.0, 0.0], [-9.0, -8.0], [0.0] * 2, [0.0] * 2])
+    heats = []
+
+    def validate(n_episodes, _, heat):
+        heats.append((heat.start, heat.stop))
+        return [SimpleNamespace(score=score) for score in next(returns)]
+
+    agent.trainer.validate = validate
+    records = run(agent, n_validation_episodes=4, n_first_validation_episodes=2)
+    assert heats == [(0, 2), (2, 4), (0, 2), (2, 4), (0, 2)]
+    assert [record.validation_episodes for record in records] == [0, 4, 4, 2]
+    assert [record.validation_return for record in records[1:]] == [1.0, -2.0, 0.0]
+    assert [record.is_best for record in records] == [False, True, False, False]
+    assert agent.best.returns.tolist() == [1.0] * 4

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ddpg.environments.running_statistics import load_state_dict, state_dict
+from ddpg.evaluation.rollouts import run_episodes
 from ddpg.history import EpisodeHistory
 from ddpg.visualizations import render_rollout
 from ddpg.visualizations.rollout import _side_by_side
-from tests.ddpg.visualizations.walk import GREEN, GREY, Walk, record
+from tests.ddpg.visualizations.walk import BLUE, GREEN, GREY, Walk, record
 
 
 def shown_step(frame: NDArray[np.uint8]) -> int:
@@ -100,6 +102,50 @@ def test_q_is_of_the_states_and_the_actions_taken_there() -> None:
 def test_recordings_of_something_else_are_rejected(env: Walk, seed: int, action_repeat: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         list(render_rollout(lambda: env, [record()], [seed], action_repeat))
+
+
+def points(frame: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The middle of the dot that marks the state, in a frame of one cell."""
+    middle: NDArray[np.intp] = np.argwhere((frame[: 300 * frame.shape[1] // 480] == BLUE).all(axis=-1)).mean(axis=0)
+    return middle
+
+
+def test_an_environment_without_pictures_shows_the_path_of_its_state() -> None:
+    episode = record(action=0.0)
+    frames = list(render_rollout(partial(Walk, render_mode=None), [episode], [5], 2, plane=(0, 1)))
+    assert len(frames) == 8
+    rows, columns = np.stack([points(frame) for frame in frames[:-1]]).T
+    # The position, which stays, is along x; the steps go down.
+    assert np.ptp(columns) < 1
+    np.testing.assert_allclose(np.diff(rows), np.diff(rows)[0], atol=1.5)
+    assert np.diff(rows)[0] > 20
+
+
+def test_a_plane_of_two_dimensions_has_the_first_to_the_right_and_the_second_upwards() -> None:
+    make = partial(gym.make, "MountainCarContinuous-v0", max_episode_steps=60)
+    with make() as env:
+        (episode,) = run_episodes(lambda x: np.ones((len(x), 1), np.float32), [env], [1], 5)
+    frames = list(render_rollout(make, [episode], [1], 5, plane=(0, 1)))
+    rows, columns = np.stack([points(frame) for frame in frames[:-1:5]]).T
+    position, velocity = episode.observations[:-1].T
+    assert np.corrcoef(columns, position)[0, 1] > 0.999
+    assert np.corrcoef(rows, velocity)[0, 1] < -0.999
+
+
+@pytest.mark.parametrize("wrapper", [gym.wrappers.NormalizeObservation, gym.wrappers.NormalizeReward])
+def test_a_replay_leaves_running_statistics_as_they_are(wrapper: Any) -> None:
+    make = partial(gym.make, "MountainCarContinuous-v0", render_mode="rgb_array", max_episode_steps=6)
+    env = wrapper(make())
+    env.reset(seed=3)
+    state = state_dict(env)
+
+    def make_env() -> Any:
+        made = wrapper(make())
+        load_state_dict(made, state)
+        return made
+
+    episodes = run_episodes(lambda x: np.ones((len(x), 1), np.float32), [env], [1, 2], 2)
+    assert len(list(render_rollout(make_env, episodes, [1, 2], 2))) == 7
 
 
 def discrete() -> Walk:

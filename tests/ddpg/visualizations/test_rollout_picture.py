@@ -64,3 +64,11 @@ def test_the_arrow_points_where_the_car_is_pushed() -> None:
         tips[action] = np.flatnonzero(coloured.any(axis=0)).mean() - 600 * _mountain_car(start)[0]
     assert tips[1.0] > 30
     assert tips[-1.0] < -30
+
+
+@pytest.mark.parametrize("wrapper", [gym.Wrapper, gym.wrappers.NormalizeObservation])
+def test_there_is_no_arrow_where_a_wrapper_changes_the_observation_that_places_it(wrapper: type[gym.Wrapper]) -> None:
+    with wrapper(gym.make("MountainCarContinuous-v0", render_mode="rgb_array")) as env:
+        observation, _ = env.reset(seed=1)
+        frame = EpisodePicture(env, "", 600).draw(observation, 1, 0.0, np.ones(1))
+    assert has_colour(frame[:400], BLUE) == (wrapper is gym.Wrapper)

@@ -14,6 +14,7 @@ RESULT = {
     "figures": [("Worst seed", "-93.46", "return")],
     "curves": [("data:image/svg+xml;base64,AAAA", "Return")],
     "table": [{ATTACK: ATTACK, "best_return": float("nan"), "final_return": -0.5, "steps": 7661.0, "solved": True}],
+    "explorer": f'<h1 title="{ATTACK}">explorer</h1>',
     "films": [("data:video/mp4;base64,AAAA", "Training"), ("data:image/png;base64,AA", "Field")],
     "params": {ATTACK: {ATTACK: ATTACK}},
     "recipe": ["git checkout 1234567890", "make repro"],
@@ -27,6 +28,9 @@ def test_a_page_escapes_its_values_and_shows_numbers():
     for text in ("−93.46", *(f'"number">{cell}</td>' for cell in ("–", "−0.50", "7,661", "True"))):
         assert text in page
     assert page.count("<video") == 1
+    # What the frame shows is its own page; around it, its text is text.
+    assert 'srcdoc="&lt;h1 title=&#34;&lt;script&gt;' in page
+    assert "<h1 title" not in page
 
 
 def test_a_missing_value_is_an_error():

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ddpg.environments.running_statistics import FILE
 from pipeline.tracking import record, record_missing, tracking_uri
 from tests.pipeline.laboratory import Laboratory, Store
 from tests.pipeline.tracking.steps import record_all
@@ -23,6 +25,7 @@ def test_the_actor_is_a_registered_model_that_predicts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    (laboratory.results / "evaluate/policy" / FILE).write_text("statistics")
     record_all(laboratory)
     record_all(laboratory)
     (version,) = store.client.search_model_versions("name = 'ddpg-MountainCarContinuous-v0'")
@@ -39,6 +42,7 @@ def test_the_actor_is_a_registered_model_that_predicts(
     import mlflow
     from mlflow.pyfunc import scoring_server
 
+    assert Path(mlflow.artifacts.download_artifacts(f"{newest.source}/{FILE}")).read_text() == "statistics"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())
     model = mlflow.pyfunc.load_model(f"models:/{version.name}@newest")
     observations = np.array([[0.1, -0.2], [0.3, 0.4]], dtype=np.float32)
