@@ -94,11 +94,13 @@ def _compare(before: Result, result: Result) -> str:
 
 
 def places(result: Result) -> Iterator[str]:
-    """Yield the addresses of the films and of the MLflow run."""
+    """Yield the addresses of the films, the explorer and the MLflow run."""
     for film in (each for each in map(result.film, ("training", "rollout")) if each):
         yield f"Film:            {film.resolve().as_uri()}"
     if result.film("training"):
         yield f"                 of seed {result.median_seed}, the median"
+    if explorer := result.picture("explorer.html"):
+        yield f"Explorer:        {explorer.resolve().as_uri()}"
     run = _recorded(result)
     store = without_secrets(tracking_uri())
     yield f"MLflow:          {f'{run.name}: {run.link}' if run else store}"

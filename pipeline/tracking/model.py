@@ -90,26 +90,30 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
     with silent_stderr():
         import mlflow.tensorflow
         from mlflow.models import Model, ModelSignature
+        from mlflow.models.model import MLMODEL_FILE_NAME
         from mlflow.types import ColSpec, DataType, Schema
 
         from ddpg.agent import load_policy_model
         from ddpg.environments.running_statistics import FILE
 
     actor = load_policy_model(policy)
-    # As columns, because MLflow takes neither lists nor other precisions for a tensor.
-    observations, actions = (
-        Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
-        for shape in (actor.input_shape, actor.output_shape)
-    )
     with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
         mlflow.tensorflow.save_model(
             actor,
             folder,
             mlflow_model=Model(artifact_path=model.artifact_location, run_id=run, model_id=model.model_id),
-            signature=ModelSignature(observations, actions),
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
+    # As columns, because MLflow takes neither lists nor other precisions for tensors; afterwards, because it saves only
+    # tensors' signatures.
+    observations, actions = (
+        Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
+        for shape in (actor.input_shape, actor.output_shape)
+    )
+    saved = Model.load(folder)
+    saved.signature = ModelSignature(observations, actions)
+    saved.save(folder / MLMODEL_FILE_NAME)
     if (policy / FILE).exists():  # without which it cannot be used in the environment
         shutil.copy(policy / FILE, folder)
 

@@ -52,7 +52,9 @@ def record(stage: str, params: Mapping[str, Any], results: Path, timings: Mappin
         patience = Patience()
         patience.end_in(RECORD_SECONDS)
         with one_recording_at_a_time(RECORD_SECONDS), working() as process:
-            Recorder(params, patience, process).record(stage, results, origin_of(results.parent), timings or {})
+            origin = origin_of(results.parent)
+            recorder = Recorder(params, patience, process, is_current=origin.is_current)
+            recorder.record(stage, results, origin, timings or {})
 
 
 def record_missing(

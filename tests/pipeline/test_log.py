@@ -83,7 +83,7 @@ def test_a_result_has_its_run_unless_no_commit_holds_it(repository, monkeypatch,
         ((_, name), *_) = record_missing(results.params, repository.results, results.stages)
     of_newest, of_first = listed(capsys)
     assert of_newest["run_name"] == name
-    assert of_newest["run_link"].endswith(f"/runs/{of_newest['run']}")
+    assert of_newest["run_link"].endswith(f"/runs/{of_newest['run']}?workflowType=machine_learning")
     assert of_first["run"] is None
     repository.run("git", "reset", "--quiet", "--hard", "HEAD~1")
     assert main([of_newest["run"]]) == 2

@@ -164,6 +164,25 @@ def test_all_commits_are_one_run_a_result_and_a_second_call_does_nothing(
     assert [run.data.to_dictionary() for run in recorded.runs()] == before
 
 
+def test_a_run_is_named_after_what_it_changed_and_in_the_end_the_commit_that_holds_it(
+    repository: Repository, recorded: Store
+) -> None:
+    before = repository.run("git", "rev-parse", "HEAD")
+    repository.set_params(0.01)
+    repository.repro()
+    params = Laboratory(repository.folder).params
+    params["agent"]["lr_actor"] = 0.01
+    record("train", params, repository.results)
+    (parent,) = recorded.parents()
+    assert parent.info.run_name == f"lr_actor 0.01 · {before[:7]}"
+    assert parent.data.tags["changed"] == "agent.lr_actor: 0.001 → 0.01"
+    after = repository.commit("Raise it again")
+    repository.commit("Write about it")
+    assert main(["HEAD"]) == 0
+    (parent,) = recorded.parents()
+    assert parent.info.run_name == f"lr_actor 0.01 · {after[:7]}"
+
+
 def test_a_commit_is_written_on_the_run_that_made_its_results(
     repository: Repository, recorded: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,14 +60,15 @@ def test_the_actor_is_a_registered_model_that_predicts(
 def test_the_best_has_the_greatest_return_and_an_experiment_from_elsewhere_is_not_the_newest(
     laboratory: Laboratory, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def aliases() -> dict[str, str]:
-        return dict(store.client.get_registered_model("ddpg-MountainCarContinuous-v0").aliases)
+    def aliases() -> dict[str, int]:
+        model = store.client.get_registered_model("ddpg-MountainCarContinuous-v0")
+        return {alias: int(version) for alias, version in model.aliases.items()}
 
     record_all(laboratory)
-    assert aliases() == {"best": "1", "newest": "1"}
+    assert aliases() == {"best": 1, "newest": 1}
     laboratory.evaluate(iqm=92.0)
     record_all(laboratory)
-    assert aliases() == {"best": "1", "newest": "2"}
+    assert aliases() == {"best": 1, "newest": 2}
     queued = laboratory.folder / ".dvc/tmp/exps/temp"
     queued.mkdir(parents=True)
     elsewhere = replace(laboratory, folder=queued)
@@ -76,7 +77,7 @@ def test_the_best_has_the_greatest_return_and_an_experiment_from_elsewhere_is_no
     monkeypatch.chdir(queued)
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-daks")
     record("evaluate", laboratory.params, elsewhere.results)
-    assert aliases() == {"best": "3", "newest": "2"}
+    assert aliases() == {"best": 3, "newest": 2}
 
 
 def test_a_model_that_cannot_be_saved_costs_a_warning_and_is_added_later(
