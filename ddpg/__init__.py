@@ -2,10 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import ddpg.numerics  # before NumPy, which reads environment variables as it loads
-
-# isort: split
-import ddpg.environments  # noqa: F401 (registers the quadcopter)
+import ddpg.numerics  # noqa: F401 (before NumPy, which reads environment variables as it loads)
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 
 if TYPE_CHECKING:

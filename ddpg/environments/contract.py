@@ -1,6 +1,5 @@
 """A short trial of an environment before any work: whether it keeps to Gymnasium's interface, and repeats itself."""
 
-import pickle
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -141,7 +140,7 @@ def _problems(trial: _Trial, draws: list[str]) -> list[str]:
     return problems
 
 
-def _episode(env: Environment, seed: int) -> tuple[list[bytes], dict[str, bytes]]:
+def _episode(env: Environment, seed: int) -> tuple[list[bytes], dict[str, str]]:
     """The start of an episode, checked step by step: what was shown, and `_attributes` after the reset."""
     try:
         returned = env.reset(seed=seed)
@@ -232,13 +231,15 @@ def _statistics(env: Environment) -> dict[str, Any]:
     }
 
 
-def _attributes(env: Environment) -> dict[str, bytes]:
-    """What the environment, its wrappers but for Gymnasium's, and their classes hold, as far as it can be stored."""
+def _attributes(env: Environment) -> dict[str, str]:
+    """What the environment, its wrappers but for Gymnasium's, and their classes hold, as far as it can be told."""
+    import joblib  # type: ignore[import-untyped] # takes 0.1 s, which is spent on trials alone
+
     found = {}
     for level in levels_of(env):
         if not type(level).__module__.startswith("gymnasium.wrappers"):
             for name, value in {**vars(type(level)), **contents_of(level)}.items():
                 if not (is_wrapper(level) and name == "env"):
                     with suppress(Exception):  # such as a picture's, or a simulator's own
-                        found[f"{type(level).__name__}.{name}"] = pickle.dumps(value)
+                        found[f"{type(level).__name__}.{name}"] = joblib.hash(value)
     return found

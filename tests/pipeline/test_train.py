@@ -124,7 +124,7 @@ class Workers:
     def record(self, params, seed, episode):
         record = {"episode": episode, "training_return": params.agent.lr_actor / seed, "test_return": 0.1 + 0.2}
         steps = {"agent_steps": 7 * episode, "environment_steps": 9 * episode, "updates": 5}
-        return record | steps | {"validation_return": np.nan, "reached_goal": False}
+        return record | steps | {"validation_return": np.nan, "is_best": False, "reached_goal": False}
 
 
 @pytest.fixture
@@ -311,6 +311,8 @@ def test_metrics_are_means_over_seeds():
             "validation_return": np.nan if episode == 1 else 100.0 * seed + episode,
             "environment_steps": 50 * episode * seed,
             "reached_goal": episode > 6,
+            # The last one retired from its validation.
+            "is_best": 1 < episode < 12,
         }
         for seed in (1, 2)
         for episode in range(1, 13)
@@ -320,7 +322,7 @@ def test_metrics_are_means_over_seeds():
         "goal_reached_share": 0.5,
         "environment_steps_mean": 900.0,
         "training_return_last_10_iqm": 15 + 7.5,
-        "validation_return_best_iqm": 162.0,
+        "validation_return_best_iqm": 161.0,
     }
     json.dumps(metrics)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ddpg.environments.contract import check_frames
+from ddpg.environments.pictures import check_frames
 from ddpg.environments.quadcopter.environment import Quadcopter
 from ddpg.environments.quadcopter.picture import HEIGHT, WIDTH, draw
 
