@@ -222,6 +222,10 @@ class AgentConfig(Config):
                 f"replay_batch_size: expected at most replay_buffer_size ({self.replay_buffer_size}), "
                 f"received {self.replay_batch_size}"
             )
+        if self.target_noise_sigma and not self.target_noise_clip:
+            raise ValueError(
+                "target_noise_clip: expected a number above 0 with target_noise_sigma above 0, received 0.0"
+            )
         starts = self.replay_batch_size if self.learning_starts is None else self.learning_starts
         if starts >= self.replay_buffer_size:
             raise ValueError(
@@ -313,7 +317,7 @@ class TrainingConfig(Config):
 
     eps_decay: NonNegative | None = None
     """Decrease of epsilon before each episode; `None`: `eps / n_episodes`, so that the last episode has no noise
-    unless `successes_before_learning` delayed the decay."""
+    unless `successes_before_learning` delayed the decay; not with `n_environment_steps`."""
 
     eps_min: NonNegative = 0.0
     """Lower bound of epsilon."""
@@ -348,7 +352,8 @@ class TrainingConfig(Config):
     far passes the next multiple, and a policy in between cannot be the best. 0: after each episode with updates."""
 
     stop_after_n_solved: Count = 0
-    """Training ends early after so many successive validations whose score reached the target; 0: never."""
+    """Training ends early after so many successive validations whose score reached the target; 0: never. One that ended
+    early, as the policy could not be the best, counts by the episodes that it had."""
 
     validation_target: Finite | None = None
     """The target of `stop_after_n_solved`; `None`: the environment's `reward_threshold`."""
@@ -360,13 +365,28 @@ class TrainingConfig(Config):
     """The state grid of the snapshots."""
 
     @model_validator(mode="after")
-    def _validates_to_stop(self) -> Self:
+    def _settings_fit(self) -> Self:
         if self.stop_after_n_solved and not self.n_validation_episodes:
             raise ValueError(
                 "stop_after_n_solved: expected 0, as there is no validation with n_validation_episodes: 0, "
                 f"received {self.stop_after_n_solved}"
             )
+        if self.eps_min > self.eps:
+            raise ValueError(f"eps_min: expected at most eps ({self.eps}), received {self.eps_min}")
+        steps = self.n_environment_steps
+        if steps is not None and self.eps_decay is None:
+            raise ValueError("eps_decay: expected a number, as n_environment_steps may end the training, received null")
+        if steps is not None and self.validate_every_n_steps > steps:
+            raise ValueError(
+                f"validate_every_n_steps: expected at most n_environment_steps ({steps}), "
+                f"received {self.validate_every_n_steps}"
+            )
         return self
+
+    @property
+    def measure(self) -> tuple[int, int]:
+        """What makes scores comparable: the number of validation episodes, and the steps for which actions are held."""
+        return self.n_validation_episodes, self.action_repeat
 
     def target(self, reward_threshold: float | None) -> float | None:
         """The score at which a validation counts as solved; `None` if training never stops early.

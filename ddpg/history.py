@@ -84,7 +84,7 @@ class EpisodeRecord(NamedTuple):
     test_return: float
     """Return of the test episode, without noise."""
     validation_return: float
-    """Mean return over the fixed validation episodes, if the policy changed."""
+    """Mean return over validation episodes from fixed start states, if the policy changed."""
     validation_episodes: int
     """How many these were: fewer than all if the first showed that the policy is not the best."""
     agent_steps: int

@@ -73,8 +73,8 @@ class OffPolicyAgent:
             observations: In the environment's units, shape (..., observation size).
             actions: Likewise, shape (..., action size).
         """
-        state = self.learner.state
-        if self._action_value is None or self._action_value[0] is not state:
+        state = self.learner.state, self.observations
+        if self._action_value is None or any(a is not b for a, b in zip(self._action_value[0], state, strict=True)):
             self._action_value = state, ActionValue(self.description, self.learner.critic_layers())
         return self._action_value[1](np.asarray(observations, np.float32), np.asarray(actions, np.float32))
 

@@ -133,6 +133,8 @@ class Trainer:
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
         """Trains the agent; one that was trained before continues, with its episodes counted on.
 
+        If policies are then scored in another way, the first one that is scored replaces the best so far.
+
         Args:
             config: How.
             on_step: Called after each agent step of training.
@@ -148,6 +150,8 @@ class Trainer:
         """
         config.target(self.history.reward_threshold)
         self.close()
+        if self.best is not None and self.progress is not None and config.measure != self.progress.config.measure:
+            self.best = self.best._replace(score=-math.inf, returns=None)
         self.progress = TrainingProgress(config, config.eps)
         self.agent.set_step_sizes(1.0)
         yield from self.resume(on_step)
@@ -399,14 +403,16 @@ class Trainer:
         return grid
 
     def _take_snapshot(self, grid: StateGrid, step: int, episode: int, *, is_last: bool = False) -> None:
-        """Adds a snapshot and, where it is their turn, the weights, unless the history has them of this step."""
+        """Adds a snapshot and, where it is their turn, the weights; the last ones replace those of the same step."""
         snapshots, weights, learner = self.history.snapshots, self.history.weights, self.agent.learner
-        if not snapshots or snapshots[-1].step < step:
-            snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
+        if is_last:  # after the episode, which may have changed the scaling of observations
+            snapshots[:] = [each for each in snapshots if each.step < step]
+            weights[:] = [each for each in weights if each.step < step]
+        snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
         assert self.history.networks is not None  # described with the grid
         every = snapshots_per_weights(snapshots[-1], self.history.networks["n_weights"])
         is_due = is_last or (len(snapshots) - 1) % every == 0
-        if is_due and (not weights or weights[-1].step < step):
+        if is_due:
             weights.append(NetworkWeights(step, weights_of(learner.parts, self.agent.observations)))
 
     @property

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import NormalizeObservation
 
-from ddpg import DDPG, AgentConfig, TrainingConfig
+from ddpg import DDPG, AgentConfig, GridConfig, TrainingConfig
 from ddpg.agent import load_policy_model
 from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
+from ddpg.algorithm.scaling import Moments
 from ddpg.environments.interface import UnsuitableEnvironmentError
 from ddpg.environments.running_statistics import restore, state_dict
 from tests.ddpg.environments.test_running_statistics import bits
@@ -281,3 +282,24 @@ def test_q_is_that_of_the_present_critic():
     assert agent.n_updates > 0
     assert abs(agent.q(observations[0], actions[0]) - before) > 1e-4
     np.testing.assert_allclose(agent.q(observations, actions), expected(), atol=1e-5)
+
+
+def test_q_follows_the_scaling_of_observations_also_before_learning():
+    agent = standardising()
+    observations, actions = np.array([[3.0, 40.0]]), np.array([[0.5, 0.5]])
+    before = agent.q(observations, actions)
+    agent.load_observation_moments(Moments.of_nothing(2).after(np.array([[1.0, 10.0], [9.0, 90.0]]))._asdict())
+    assert np.abs(agent.q(observations, actions) - before) > 1e-4
+
+
+def test_the_last_snapshot_is_of_the_final_policy():
+    """Also where one is due after the last step, before the episode's end changes the scaling of observations."""
+    agent = standardising()
+    config = TrainingConfig(n_episodes=3, gen_q_a_frames_every_n_steps=1, grid=GridConfig(n_cells=2, n_actions=2))
+    list(agent.trainer.train(config))
+    snapshot, axes = agent.history.snapshots[-1], agent.history.grid
+    corner = np.array([axes.x[0], axes.y[0]])
+    np.testing.assert_allclose(snapshot.policy[0, 0], agent.actions.scale(agent.policy(corner)), atol=1e-5)
+    steps = [each.step for each in agent.history.snapshots]
+    assert steps == sorted(set(steps))
+    assert agent.history.weights[-1].step == steps[-1]

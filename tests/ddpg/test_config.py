@@ -88,3 +88,42 @@ def test_an_unknown_name_comes_with_the_closest_known_one(name, note):
     with pytest.raises(ValidationError) as raised:
         AgentConfig.from_keywords(**{name: 1})
     assert any(each.startswith(note) for each in raised.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eps": 0.1, "eps_min": 0.5}, r"eps_min: expected at most eps \(0.1\), received 0.5"),
+        ({"n_environment_steps": 100}, "eps_decay: expected a number"),
+        (
+            {"n_environment_steps": 100, "eps_decay": 0, "validate_every_n_steps": 101},
+            r"validate_every_n_steps: expected at most n_environment_steps \(100\), received 101",
+        ),
+    ],
+)
+def test_training_settings_that_contradict_each_other_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        TrainingConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_noise_sigma": 0.1, "target_noise_clip": 0}, "target_noise_clip: expected a number above 0"),
+        ({"join_critic": "concatenate", "hidden_layer_sizes_critic": [[], []]}, "hidden_layer_sizes_joint: expected"),
+        ({"hidden_layer_sizes_critic": [[4], []]}, "expected two paths with layers, as join_critic is not concatenate"),
+        (
+            {
+                "join_critic": "concatenate",
+                "hidden_layer_sizes_critic": [[], []],
+                "hidden_layer_sizes_joint": [4],
+                "bn_momentum_critic": 0.7,
+            },
+            "bn_momentum_critic: expected 0",
+        ),
+        ({"bn_observations": True, "bn_momentum_critic": 0}, "bn_observations: expected false"),
+    ],
+)
+def test_agent_settings_that_would_do_nothing_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        AgentConfig(**settings)

@@ -497,3 +497,13 @@ def test_a_policy_that_retires_from_its_validation_is_not_the_best():
     assert [record.validation_return for record in records[1:]] == [1.0, -2.0, 0.0]
     assert [record.is_best for record in records] == [False, True, False, False]
     assert agent.best.returns.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize(("changes", "is_replaced"), [({}, False), ({"n_validation_episodes": 3}, True)])
+def test_scores_of_another_kind_are_not_compared(changes, is_replaced):
+    agent = small_agent()
+    agent.trainer.validate = lambda n, *_, **__: [SimpleNamespace(score=50.0)] * n
+    run(agent)
+    agent.trainer.validate = lambda n, *_, **__: [SimpleNamespace(score=5.0)] * n
+    run(agent, n_episodes=1, **changes)
+    assert (agent.best.score == 5.0) == is_replaced
