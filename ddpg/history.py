@@ -18,7 +18,7 @@ from ddpg.files import DamagedFileError, replacing
 FloatArray = NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EpisodeHistory:
     """One episode of n agent steps, in the environment's units.
 
@@ -60,6 +60,10 @@ class EpisodeHistory:
     def score(self) -> float:
         """The return: the undiscounted sum of rewards."""
         return float(self.rewards.sum())
+
+    def __repr__(self) -> str:
+        end = "terminated" if self.terminated else "truncated" if self.truncated else "unfinished"
+        return f"EpisodeHistory(episode={self.episode}, {len(self.rewards)} steps, return {self.score:.2f}, {end})"
 
     @property
     def reached_goal(self) -> bool:
@@ -163,7 +167,7 @@ class GridAxes:
     """Shape (observation size,): the values of the other dimensions; empty where they are not known."""
 
 
-@dataclass
+@dataclass(repr=False)
 class TrainingHistory:
     """All episodes and snapshots of a training, in order.
 
@@ -185,6 +189,12 @@ class TrainingHistory:
     """Axes of the snapshots; `None` before the first."""
     networks: dict[str, Any] | None = None
     """What the networks compute with their weights, as JSON values; see `ddpg.algorithm.operations`."""
+
+    def __repr__(self) -> str:
+        return (
+            f"TrainingHistory({len(self.training_episodes)} training episodes, {self.n_steps:,} agent steps, "
+            f"{len(self.test_episodes)} test episodes, {len(self.snapshots)} snapshots)"
+        )
 
     @property
     def n_steps(self) -> int:

@@ -3,6 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from ddpg import DDPG
 from ddpg.files import DamagedFileError
 from ddpg.history import (
     EpisodeHistory,
@@ -15,6 +16,7 @@ from ddpg.history import (
     save_arrays,
     save_episodes,
 )
+from tests.probes import Counter
 
 
 def episode(number, n, **changes):
@@ -205,3 +207,10 @@ def test_success_that_the_environment_states_survives_a_file(tmp_path):
         assert [each.is_success for each in load_episodes(tmp_path / "episodes.npz")] == successes
     # Without any, the file is as before.
     assert not any("success" in name for name in load_arrays(tmp_path / "episodes.npz"))
+
+
+def test_what_a_notebook_shows_of_a_history_is_short():
+    agent = DDPG(Counter(), seed=1, replay_batch_size=8, replay_buffer_size=64)
+    agent.train_n_episodes(2, n_validation_episodes=0)
+    assert repr(agent.history) == "TrainingHistory(2 training episodes, 12 agent steps, 2 test episodes, 0 snapshots)"
+    assert repr(agent.history.training_episodes[0]) == "EpisodeHistory(episode=1, 6 steps, return 6.00, truncated)"
