@@ -214,7 +214,7 @@ def _expected(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_expected(option) for option in schema["anyOf"])
     if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
+        return "one of " + ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")
     if kind in ("integer", "number"):
         return {"integer": "a whole number", "number": "a number"}[kind] + _range(schema)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ddpg.files import replacing, require_parent
 from pipeline.errors import USER_ERRORS, RevisionError, report
 from pipeline.provenance.result import TABLES
-from pipeline.provenance.revision import WORKSPACE, Revision
+from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, params_of
 from pipeline.reports.result_page import page_of
 from pipeline.revisions.digests import digests_of
 from pipeline.revisions.names import resolve
@@ -58,6 +58,9 @@ def _page(revision: Revision) -> str:
         with results_of(revision) as result:
             return page_of(result)
     except RevisionError as error:
+        if revision.kind == WORKSPACE:  # files that are damaged are refused, not passed over
+            params_of(revision)
+            lock_of(revision)
         committed = revision if revision.commit else resolve("HEAD") if revision.kind == WORKSPACE else None
         if committed is None or not digests_of(committed):
             raise

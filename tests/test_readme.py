@@ -10,7 +10,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     monkeypatch.chdir(tmp_path)
     session = {}
     for block in blocks:
@@ -19,6 +19,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "Total params: 1,137" in printed
     assert re.search(r"Episode 2 - epsilon: 0\.96, memory size: \d+, training score: .*, test score: ", printed)
     assert len(list(tmp_path.glob("training_animation_*.mp4"))) == 1
+    assert (tmp_path / "explorer.html").exists()
     assert session["agent"].config.ou_sigma == 0.25
 
 

@@ -405,14 +405,15 @@ class Trainer:
     def _take_snapshot(self, grid: StateGrid, step: int, episode: int, *, is_last: bool = False) -> None:
         """Adds a snapshot and, where it is their turn, the weights; the last ones replace those of the same step."""
         snapshots, weights, learner = self.history.snapshots, self.history.weights, self.agent.learner
-        if is_last:  # after the episode, which may have changed the scaling of observations
+        if is_last and self.agent.config.observation_normalization != "none":  # an episode's end changes the scaling
             snapshots[:] = [each for each in snapshots if each.step < step]
             weights[:] = [each for each in weights if each.step < step]
-        snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
+        if not snapshots or snapshots[-1].step < step:
+            snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
         assert self.history.networks is not None  # described with the grid
         every = snapshots_per_weights(snapshots[-1], self.history.networks["n_weights"])
         is_due = is_last or (len(snapshots) - 1) % every == 0
-        if is_due:
+        if is_due and (not weights or weights[-1].step < step):
             weights.append(NetworkWeights(step, weights_of(learner.parts, self.agent.observations)))
 
     @property

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.quiet import silent_stderr
 from pipeline.tracking.client import PAGE, Experiment, connect
 from pipeline.tracking.faults import costs_a_warning
@@ -89,7 +91,7 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
     """Write a policy as a Keras model in MLflow's format."""
     with silent_stderr():
         import mlflow.tensorflow
-        from mlflow.models import Model, ModelSignature
+        from mlflow.models import Model, ModelSignature, infer_signature
         from mlflow.models.model import MLMODEL_FILE_NAME
         from mlflow.types import ColSpec, DataType, Schema
 
@@ -97,16 +99,18 @@ def save_actor(policy: Path, folder: Path, model: "LoggedModel", run: str) -> No
         from ddpg.environments.running_statistics import FILE
 
     actor = load_policy_model(policy)
+    observation = np.zeros((1, actor.input_shape[-1]), np.float32)
     with warnings.catch_warnings(action="ignore"):  # from MLflow and Keras about themselves
         mlflow.tensorflow.save_model(
             actor,
             folder,
             mlflow_model=Model(artifact_path=model.artifact_location, run_id=run, model_id=model.model_id),
+            signature=infer_signature(observation, actor(observation).numpy()),
             # MLflow would find them by loading the model in a new process, which takes seconds.
             pip_requirements=[f"{package}=={version(package)}" for package in ("tensorflow", "keras", "numpy")],
         )
     # As columns, because MLflow takes neither lists nor other precisions for tensors; afterwards, because it saves only
-    # tensors' signatures.
+    # signatures of tensors.
     observations, actions = (
         Schema([ColSpec(DataType.double) for _ in range(shape[-1])])
         for shape in (actor.input_shape, actor.output_shape)

@@ -121,7 +121,7 @@ def history_of(actor, critic):
     history.training_episodes = [make_episode(1, 0, 4, 3, 1.0, N_ACTIONS)]
     history.grid = GridAxes(np.linspace(-1, 0, 3), np.linspace(0, 2, 3), 0, 2, 1, 5, np.array([0.5, 2.0, 1.0]))
     history.networks = describe_networks(Networks(PureNetwork(actor), PureNetwork(critic)), OBSERVATIONS)
-    history.weights = [NetworkWeights(3, weights_of(initial_parts(actor, critic), OBSERVATIONS))]
+    history.weights = [NetworkWeights(3, weights_of(initial_parts(actor, [critic]), OBSERVATIONS))]
     return history
 
 
@@ -241,11 +241,11 @@ def test_any_two_dimensions_are_drawn_around_the_reference_state(page, tmp_path,
     page.get_by_label("across", exact=True).select_option("sin angle")  # what was drawn upwards: they change places
     assert page.evaluate("[state.x, state.y]") == [1, 0]
     expect(page.get_by_label("across", exact=True)).to_be_focused()
-    page.get_by_label("angular velocity", exact=True).fill("3")
+    page.get_by_label("velocity (rad/s)", exact=True).fill("3")
     page.locator("canvas.plane").first.click(position={"x": 100, "y": 60})
     point = np.array([page.evaluate("[...state.point]")], np.float32)
     assert point[0, 2] == 3
-    assert shown(page)["Policy: torque"] == pytest.approx(float(agent.policy(point)[0, 0]), rel=1e-3)
+    assert shown(page)["Policy: torque (N m)"] == pytest.approx(float(agent.policy(point)[0, 0]), rel=1e-3)
 
 
 def test_two_trainings_are_compared_under_one_slider(page, agent, tmp_path, screenshot):

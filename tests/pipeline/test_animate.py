@@ -59,7 +59,7 @@ def evaluated(tmp_path, monkeypatch):
 def test_without_rollout_episodes_the_film_is_one_empty_frame(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results.ANIMATE.mkdir(parents=True)
-    film(params(animate={"rollout_episodes": 0}), [], None)
+    film(params(animate={"rollout_episodes": 0}), [], None, tmp_path, None)
     (frame,) = frames(results.ANIMATE / "rollout.mp4")
     assert frame.shape == (64, 64, 3)
 

@@ -100,7 +100,7 @@ CASES = {
     "returns of several steps, a full buffer": ({}, {"n_step": 4, "replay_buffer_size": 16}, {}),
     "standardised observations": ({}, {"observation_normalization": "standardize"}, {}),
     "an update every few steps": ({}, {"updates_per_step": 0.27}, {}),
-    "falling step sizes": ({}, {}, {"lr_final": 0.1, "n_environment_steps": 36}),
+    "falling step sizes": ({}, {}, {"lr_final": 0.1, "n_environment_steps": 36, "eps_decay": 0.1}),
     "validation now and then": ({}, {}, {"validate_every_n_steps": 9}),
     "an early end, counted from before the interruption": (
         {}, {}, {"n_episodes": 100, "stop_after_n_solved": 5, "validation_target": 6.0},
