@@ -52,7 +52,7 @@ def one_core() -> Iterator[None]:
 def outputs(project: Path) -> dict[str, str]:
     """Hashes of all results."""
     stages = YAML(typ="safe", pure=True).load((project / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    return {output["path"]: output["md5"] for stage in stages.values() for output in stage["outs"]}
+    return {output["path"]: output["md5"] for stage in stages.values() for output in stage.get("outs", ())}
 
 
 @pytest.fixture(scope="module")
