@@ -49,6 +49,16 @@ def test_the_best_ones_returns_of_fewer_start_states_say_nothing():
     assert not may_be_better(BEST - 50, BEST)
 
 
+def test_one_that_never_fails_overtakes_the_best_whose_first_episodes_went_a_little_better():
+    best, steady = np.full(200, 98.9), np.full(200, 98.4)
+    best[100:117] = 0
+    assert len(raced(steady, best, first_heat=10)[0]) == 200
+    # But not where the best one fails only from start states that both have seen.
+    best[:] = 98.9
+    best[5] = 98.0
+    assert len(raced(steady, best, first_heat=10)[0]) == 10
+
+
 def test_rarely_is_the_better_one_of_two_retired():
     """Returns as of MountainCarContinuous: rare failures cost nearly all. The better policy fails in 1, not in 5 %."""
     rng = np.random.default_rng(0)
