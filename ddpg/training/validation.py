@@ -48,8 +48,9 @@ class Validation:
             self.close()
             self._envs, self._n_copied = copies(self.env, n_episodes), n_episodes
         statistics = running_statistics.state_dict(self.env)
-        for env in self._envs:
-            running_statistics.load_state_dict(env, statistics)
+        if statistics:
+            for env in self._envs:
+                running_statistics.load_state_dict(env, statistics)
         heat = range(n_episodes) if heat is None else heat
         seeds = [episode_seed(self.seed, Stream.VALIDATION_EPISODES, i) for i in heat]
         return run_episodes(policy, self._envs, seeds, action_repeat, episode=episode)
