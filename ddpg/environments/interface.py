@@ -192,9 +192,11 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
     """Repeats an action up to n times, until the episode ends."""
     action = as_action(env.action_space, action)
     total = 0.0
-    for taken in range(1, n_steps + 1):
+    taken = 0
+    while taken < n_steps:
         # A copy, because an environment may modify it.
         observation, reward, terminated, truncated, info = env.step(action.copy())
+        taken += 1
         try:
             total += float(reward)
         except (TypeError, ValueError):

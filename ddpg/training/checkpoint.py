@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.history import load_arrays, save_arrays
+from ddpg.arrays import load_arrays, save_arrays
 from ddpg.training.trainer import LogLengths, Trainer
 
 FORMAT_VERSION = 3

@@ -1,7 +1,7 @@
 """Scores of policies on fixed start states, by which the best one is chosen."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,22 @@ from ddpg.seeding import Stream, episode_seed
 
 Returns = NDArray[np.float64]
 """Of the episodes in the order of their start states, shape (n,)."""
+
+
+class BestPolicy(NamedTuple):
+    """The learner when it scored best."""
+
+    episode: int
+    score: float
+    """Mean return of the validation episodes, or the test return without them."""
+    returns: Returns | None
+    """Of the validation episodes, in the order of their start states."""
+    learner: dict[str, NDArray[Any]]
+    """What `Learner.state_dict` returned."""
+    observation_moments: dict[str, Any] | None
+    """`OffPolicyAgent.observation_moments`."""
+    statistics: running_statistics.State
+    """What `running_statistics.state_dict` returned: those through which the policy saw."""
 
 
 class Validation:

@@ -101,10 +101,10 @@ def stored_episodes(
 
 
 def networks_after(history: "TrainingHistory", agent_steps: int) -> "TrainingHistory":
-    """Return a history without episodes, whose only snapshot is the newest after this many agent steps, if any."""
+    """Return a history whose only content is the newest snapshot after this many agent steps, if any."""
     i = bisect_right(history.snapshots, agent_steps, key=lambda snapshot: snapshot.step)
     return dataclasses.replace(
-        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i]
+        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i], weights=[]
     )
 
 
