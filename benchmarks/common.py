@@ -103,6 +103,13 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
+def resident_memory() -> float:
+    """Memory that this process holds now, in MB."""
+    import psutil
+
+    return float(psutil.Process().memory_info().rss / 1e6)
+
+
 def load_tensorflow() -> None:
     """Loads it as the train stage does, on one thread, and without JAX, which it would load here with it."""
     sys.modules.setdefault("jax", None)  # type: ignore[arg-type]

@@ -2,8 +2,9 @@
 
 One setting is changed at a time from the README's. Each measurement is a process of its own, on one thread, in an
 environment that costs nothing: a batch of an update is drawn and learned from; memory is what the process holds on top
-of its start, without TensorFlow's import. Episodes are short, 20 agent steps, with a snapshot every 100; their history
-is meant to grow, as it is the result.
+of its start, without TensorFlow's import. Episodes are short, 20 agent steps, with a snapshot every 100. Steps with
+snapshots are in episodes of 1,000, with a snapshot every tenth, and without updates. The history is saved before memory
+is measured.
 """
 
 import argparse
@@ -24,13 +25,15 @@ CHANGES: dict[str, list[Any]] = {
     "replay_buffer_size": [10_000, 1_000_000],
     "spaces": [[17, 6], [100, 20]],
     "episodes": [50, 500, 5000],
+    "steps with snapshots": [10_000, 100_000, 1_000_000],
 }
 
 
 class Idle(gym.Env):
-    """Gives random observations, and nothing to learn, for 20 steps."""
+    """Gives random observations, and nothing to learn."""
 
-    def __init__(self, observation_size: int, action_size: int) -> None:
+    def __init__(self, observation_size: int, action_size: int, length: int = 20) -> None:
+        self.length = length
         self.observation_space = gym.spaces.Box(-1, 1, (observation_size,), np.float32)
         self.action_space = gym.spaces.Box(-1, 1, (action_size,), np.float32)
 
@@ -46,14 +49,7 @@ class Idle(gym.Env):
     def step(self, action: Any) -> Any:
         """Counts."""
         self.count += 1
-        return self._observation(), float(action[0]), self.count == 20, False, {}
-
-
-def resident() -> float:
-    """Memory that this process holds now, in MB."""
-    import psutil
-
-    return float(psutil.Process().memory_info().rss / 1e6)
+        return self._observation(), float(action[0]), self.count == self.length, False, {}
 
 
 def measure(name: str, value: Any) -> dict[str, float]:
@@ -61,7 +57,7 @@ def measure(name: str, value: Any) -> dict[str, float]:
     common.load_tensorflow()
     from ddpg.agent import DDPG
 
-    before = resident()
+    before = common.resident_memory()
     settings = dict(common.README)
     spaces = [2, 1]
     if name == "spaces":
@@ -71,6 +67,9 @@ def measure(name: str, value: Any) -> dict[str, float]:
     elif name == "episodes":
         # Small batches, so that it is the episodes that take the time.
         settings |= {"replay_batch_size": 32}
+    elif name == "steps with snapshots":
+        agent = DDPG(Idle(*spaces, length=1000), seed=1, **settings, updates_per_step=1e-9)
+        return episodes(agent, value // 1000, before, snapshot_every=10)
     else:
         settings |= {name: value}
     agent = DDPG(Idle(*spaces), seed=1, **settings)
@@ -86,13 +85,15 @@ def measure(name: str, value: Any) -> dict[str, float]:
     for _ in range(n):
         losses = agent.learn()
     losses.numpy()
-    return {"milliseconds": 1000 * (time.perf_counter() - started) / n, "mb": resident() - before}
+    return {"milliseconds": 1000 * (time.perf_counter() - started) / n, "mb": common.resident_memory() - before}
 
 
-def episodes(agent: Any, n_episodes: int, before: float) -> dict[str, float]:
+def episodes(agent: Any, n_episodes: int, before: float, snapshot_every: int = 100) -> dict[str, float]:
     """Milliseconds per agent step, memory, and the size of the history's file."""
     started = time.perf_counter()
-    agent.train_n_episodes(n_episodes, run_tests=False, n_validation_episodes=0, gen_q_a_frames_every_n_steps=100)
+    agent.train_n_episodes(
+        n_episodes, run_tests=False, n_validation_episodes=0, gen_q_a_frames_every_n_steps=snapshot_every
+    )
     seconds = time.perf_counter() - started
     with TemporaryDirectory() as folder:
         path = Path(folder) / "history.npz"
@@ -100,7 +101,7 @@ def episodes(agent: Any, n_episodes: int, before: float) -> dict[str, float]:
         size = path.stat().st_size
     return {
         "milliseconds": 1000 * seconds / agent.history.n_steps,
-        "mb": resident() - before,
+        "mb": common.resident_memory() - before,
         "history_file_mb": size / 1e6,
     }
 
@@ -110,9 +111,12 @@ def main() -> None:
     if common.answer(measure):
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
+    parser.add_argument("--short", action="store_true", help="without the last value of each setting")
+    parser.add_argument("--only", choices=CHANGES, nargs="+", default=[*CHANGES], help="some settings (all)")
+    arguments = parser.parse_args()
     results: dict[str, list[dict[str, Any]]] = {}
-    for name, values in CHANGES.items():
+    for name in arguments.only:
+        values = CHANGES[name][:-1] if arguments.short else CHANGES[name]
         results[name] = [{"value": value, **common.measure(__file__, name, value)} for value in values]
     print("\n## Scale\n")
     common.table(

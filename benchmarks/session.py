@@ -62,7 +62,7 @@ def measure(started: float) -> dict[str, Any]:
 
     common.load_tensorflow()
     from ddpg.agent import DDPG
-    from ddpg.training import trainer as training
+    from ddpg.training import episodes
     from ddpg.training.snapshots import StateGrid
     from ddpg.visualizations import create_animation
 
@@ -78,7 +78,7 @@ def measure(started: float) -> dict[str, Any]:
     parts.wrap(agent.learner, "update", "update", compiles=True)
     parts.wrap(agent.trainer, "test", "test")
     parts.wrap(agent.trainer, "validate", "validate")
-    parts.wrap(training, "hold_action", "environment")
+    parts.wrap(episodes, "hold_action", "environment")
     parts.wrap(StateGrid, "snapshot", "snapshot", compiles=True)
     moment = time.perf_counter()
     before = sum(parts.seconds.values())

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 import ddpg.numerics  # noqa: F401 (before NumPy, which reads environment variables as it loads)
-from ddpg.config import AgentConfig, GridConfig, TrainingConfig
+from ddpg.config import AgentConfig, TrainingConfig
+from ddpg.grid_config import GridConfig
 
 if TYPE_CHECKING:
     from ddpg.agent import DDPG

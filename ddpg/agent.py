@@ -15,12 +15,15 @@ from ddpg.algorithm.scaling import LARGEST_STANDARDIZED, StandardizingScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface, running_statistics
 from ddpg.environments.interface import Environment
-from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
+from ddpg.history import EpisodeHistory, TrainingHistory
 from ddpg.numerics import warn_of_obstacles
 from ddpg.numerics.backend import keras
+from ddpg.records import EpisodeRecord
 from ddpg.seeding import new_seed
 from ddpg.training import checkpoint
-from ddpg.training.trainer import BestPolicy, Trainer, TrainingProgress
+from ddpg.training.budget import TrainingProgress
+from ddpg.training.trainer import Trainer
+from ddpg.training.validation import BestPolicy
 
 StepCallback = Callable[["DDPG"], None]
 EpisodeCallback = Callable[["DDPG", EpisodeRecord], None]

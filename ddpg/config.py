@@ -1,64 +1,23 @@
 """All settings of the agent, its training and its state grid: typed, bounded and documented."""
 
-import difflib
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
-PositiveFraction = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(ge=1)]
-# Strict mode takes no list for a tuple; the container is lenient, its items are not.
-LayerSizes = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(min_length=1, strict=False)]
-StrictFinite = Annotated[float, Field(allow_inf_nan=False), Strict()]
-Layers = Annotated[tuple[Annotated[int, Field(ge=1), Strict()], ...], Field(strict=False)]
-Limits = Annotated[tuple[StrictFinite, StrictFinite], Field(strict=False)]
-
-
-class Config(BaseModel):
-    """Immutable, hashable settings; unknown names, wrong types and values out of range are rejected.
-
-    Raises:
-        pydantic.ValidationError: A `ValueError` that lists every invalid value, what was expected and received.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-    @classmethod
-    def from_keywords(cls, **values: Any) -> Self:
-        """As the class itself; errors suggest known names in place of unknown ones."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            for details in error.errors():
-                if details["type"] == "extra_forbidden":
-                    error.add_note(_suggestion(str(details["loc"][-1]), cls.model_fields))
-            raise
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_numpy(cls, values: Any) -> Any:
-        """Numbers and arrays of NumPy, as a search over hyperparameters draws them."""
-        if not isinstance(values, dict):
-            return values
-        return {name: _without_numpy(value) for name, value in values.items()}
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"{name}: unknown; did you mean {close[0]}?" if close else f"{name}: unknown; known are {', '.join(known)}"
-
-
-def _without_numpy(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_without_numpy(item) for item in value]
-    return value.tolist() if hasattr(value, "tolist") else value
+from ddpg.base_config import (
+    Config,
+    Count,
+    Finite,
+    Fraction,
+    FractionBelowOne,
+    Layers,
+    LayerSizes,
+    NonNegative,
+    Positive,
+    PositiveCount,
+    PositiveFraction,
+)
+from ddpg.grid_config import GridConfig
 
 
 class AgentConfig(Config):
@@ -259,47 +218,6 @@ class AgentConfig(Config):
                 "bn_observations: expected false where neither bn_momentum_actor nor bn_momentum_critic is above 0, "
                 "received true"
             )
-
-
-class GridConfig(Config):
-    """The plane of states and the line of actions on which snapshots of the networks are taken.
-
-    Other state dimensions are fixed at the reference state, other action dimensions at the policy's action.
-    """
-
-    x_dimension: Count = 0
-    """State dimension along the horizontal axis."""
-
-    y_dimension: Count = 1
-    """State dimension along the vertical axis; ignored where states have one dimension."""
-
-    action_dimension: Count = 0
-    """Action dimension over which Q is maximised."""
-
-    n_cells: Annotated[int, Field(ge=2)] = 16
-    """States along each axis, including both bounds."""
-
-    n_actions: Annotated[int, Field(ge=2)] = 11
-    """Actions along the action's range, including both bounds."""
-
-    x_limits: Limits | None = None
-    """Range of the horizontal axis in the environment's units; `None`: the space's bounds, or [-1, 1] if unbounded."""
-
-    y_limits: Limits | None = None
-    """Range of the vertical axis, likewise."""
-
-    reference_state: Annotated[tuple[StrictFinite, ...], Field(strict=False)] | None = None
-    """Values of the other dimensions, in the environment's units; `None`: the middle of the bounds, or 0."""
-
-    @model_validator(mode="after")
-    def _limits_ascend(self) -> Self:
-        for name in ("x_limits", "y_limits"):
-            limits = getattr(self, name)
-            if limits is not None and not limits[0] < limits[1]:
-                raise ValueError(f"{name}: expected [low, high] with low < high, received {list(limits)}")
-        if self.x_dimension == self.y_dimension:
-            raise ValueError(f"y_dimension: expected another dimension than x_dimension, received {self.y_dimension}")
-        return self
 
 
 class TrainingConfig(Config):

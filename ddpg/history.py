@@ -1,19 +1,17 @@
 """What happened in training: episodes step by step, records and snapshots of the networks, and their files."""
 
-import io
 import json
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.files import DamagedFileError, replacing
+from ddpg.arrays import load_arrays, save_arrays
+from ddpg.disk_list import DiskList
+from ddpg.files import DamagedFileError
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -76,47 +74,6 @@ class EpisodeHistory:
             return self.is_success
         others = np.abs(self.rewards[:-1])
         return self.terminated and len(others) > 0 and float(self.rewards[-1]) > float(others.sum())
-
-
-class EpisodeRecord(NamedTuple):
-    """One training episode in numbers; NaN where a number is undefined."""
-
-    episode: int
-    epsilon: float
-    """Scale of the exploration noise in this episode."""
-    training_return: float
-    test_return: float
-    """Return of the test episode, without noise."""
-    validation_return: float
-    """Mean return over validation episodes from fixed start states, if the policy changed."""
-    validation_episodes: int
-    """How many these were: fewer than all if the first showed that the policy is not the best."""
-    agent_steps: int
-    """In training episodes, so far."""
-    environment_steps: int
-    """In training episodes, so far; tests and validation do not count."""
-    updates: int
-    """So far."""
-    replay_buffer_size: int
-    critic_loss: float
-    """Mean over the episode's updates, like `actor_loss` and `mean_q`; see `ddpg.algorithm.update.UpdateMetrics`."""
-    actor_loss: float
-    mean_q: float
-    reached_goal: bool
-    """Whether this training episode ended at a goal; see `EpisodeHistory.reached_goal`."""
-    is_best: bool
-    """Whether the policy after this episode scored higher than all before it."""
-
-
-def records_to_arrays(records: Sequence[EpisodeRecord]) -> dict[str, NDArray[Any]]:
-    """Returns a column of each field."""
-    return {f"record_{name}": np.array(_column(records, name)) for name in EpisodeRecord._fields}
-
-
-def records_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[EpisodeRecord]:
-    """Restores what `records_to_arrays` returned; other arrays are ignored."""
-    columns = [arrays[f"record_{name}"].tolist() for name in EpisodeRecord._fields]
-    return [EpisodeRecord(*values) for values in zip(*columns, strict=True)]
 
 
 class Snapshot(NamedTuple):
@@ -182,8 +139,8 @@ class TrainingHistory:
     """Return from which the environment counts as solved."""
     training_episodes: list[EpisodeHistory] = field(default_factory=list)
     test_episodes: list[EpisodeHistory] = field(default_factory=list)
-    snapshots: list[Snapshot] = field(default_factory=list)
-    weights: list[NetworkWeights] = field(default_factory=list)
+    snapshots: MutableSequence[Snapshot] = field(default_factory=list)
+    weights: MutableSequence[NetworkWeights] = field(default_factory=list)
     """At some of the snapshots, and at the end of a training."""
     grid: GridAxes | None = None
     """Axes of the snapshots; `None` before the first."""
@@ -200,11 +157,6 @@ class TrainingHistory:
     def n_steps(self) -> int:
         """Agent steps in training episodes."""
         return self.training_episodes[-1].last_step if self.training_episodes else 0
-
-    @property
-    def environment_steps(self) -> int:
-        """Environment steps in training episodes."""
-        return sum(episode.environment_steps for episode in self.training_episodes)
 
     @property
     def lengths(self) -> tuple[int, int, int, int]:
@@ -235,7 +187,7 @@ class TrainingHistory:
         save_arrays(path, self.to_arrays())
 
     def to_arrays(self) -> dict[str, Any]:
-        """Returns the history as named arrays."""
+        """Returns the history as named arrays, for `save_arrays`; of what lies on disk, as `Blocks`."""
         arrays: dict[str, Any] = {
             "observation_names": np.array(self.observation_names),
             "action_names": np.array(self.action_names),
@@ -248,12 +200,11 @@ class TrainingHistory:
         if self.grid is not None:
             arrays |= {f"grid_{name}": np.asarray(value) for name, value in vars(self.grid).items()}
         if self.snapshots:
-            arrays |= {f"snapshot_{name}": np.stack(_column(self.snapshots, name)) for name in Snapshot._fields}
+            arrays |= {f"snapshot_{name}": _stacked(self.snapshots, name) for name in Snapshot._fields}
         if self.networks is not None:
             arrays["networks"] = np.array(json.dumps(self.networks))
         if self.weights:
-            arrays["weights_step"] = np.array(_column(self.weights, "step"))
-            arrays["weights_values"] = np.stack(_column(self.weights, "values"))
+            arrays |= {f"weights_{name}": _stacked(self.weights, name) for name in NetworkWeights._fields}
         return arrays
 
     @classmethod
@@ -351,45 +302,15 @@ def load_episodes(path: Path) -> list[EpisodeHistory]:
         raise DamagedFileError(f"{path}: expected episodes, received something else ({error!r})") from error
 
 
-def save_arrays(file: Path | IO[bytes], arrays: Mapping[str, Any]) -> None:
-    """As `numpy.savez`, but the bytes depend on the arrays alone.
-
-    They are not compressed, because builds of Python ship different implementations of zlib.
-    """
-    if isinstance(file, Path):
-        with replacing(file) as temporary, temporary.open("wb") as stream:
-            save_arrays(stream, arrays)
-        return
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.create_system = 3  # what Unix writes
-            archive.writestr(entry, content.getvalue())
-
-
-def load_arrays(file: Path | IO[bytes]) -> dict[str, NDArray[Any]]:
-    """Reads what `save_arrays` wrote.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        DamagedFileError: The file holds something else; the message names it.
-    """
-    # np.load would leave a damaged file open.
-    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
-        try:
-            with np.load(stream, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DamagedFileError(f"{file}: expected arrays (.npz), received something else ({error})") from error
-
-
 _SCALARS = ("episode", "epsilon", "first_step", "environment_steps", "terminated", "truncated")
 
 
 def _column(records: Iterable[Any], name: str) -> list[Any]:
     return [getattr(record, name) for record in records]
+
+
+def _stacked(records: Sequence[Any], name: str) -> Any:
+    return records.column(name) if isinstance(records, DiskList) else np.stack(_column(records, name))
 
 
 def _stack_episodes(prefix: str, episodes: Sequence[EpisodeHistory]) -> dict[str, NDArray[Any]]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, Strict, ValidationError, field_validator
 from ruamel.yaml.error import YAMLError
 
-from ddpg.config import AgentConfig, Config, Count, PositiveCount, TrainingConfig
+from ddpg.base_config import Config, Count, PositiveCount
+from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import pictures
 from ddpg.environments.contract import check_made
 from ddpg.environments.interface import UnsuitableEnvironmentError, make, prepare, reward_threshold, scaler_of

@@ -194,9 +194,8 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
     total = 0.0
     taken = 0
     while taken < n_steps:
-        observation, reward, terminated, truncated, info = env.step(
-            action.copy()
-        )  # because an environment may modify it
+        # A copy, because an environment may modify it.
+        observation, reward, terminated, truncated, info = env.step(action.copy())
         taken += 1
         try:
             total += float(reward)
@@ -210,7 +209,7 @@ def hold_action(env: Environment, action: NDArray[np.float32], n_steps: int) -> 
 def _success(info: Any) -> bool | None:
     """What `info` says of success; `None` if it says nothing, or not of a single truth value."""
     value: Any = info.get("is_success") if isinstance(info, Mapping) else None
-    return bool(np.asarray(value).item()) if is_truth_value(value) else None
+    return bool(np.asarray(value).item()) if value is not None and is_truth_value(value) else None
 
 
 def is_truth_value(value: Any) -> bool:

@@ -53,21 +53,25 @@ def frozen(envs: Iterable[Environment]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for env in envs:
-            state = state_dict(env)
-            if state:
+            levels = _levels(env)
+            if levels:
                 # Numbers beside the statistics too, such as a discounted sum of rewards, belong to the training.
-                stack.callback(load_state_dict, env, state)
+                stack.callback(load_state_dict, env, _state_of(levels))
             # Inner wrappers first: a NormalizeReward is passed by to the step of what it wraps.
-            for level in reversed(_levels(env).values()):
+            for level in reversed(levels.values()):
                 _freeze(level, stack)
         yield
 
 
 def state_dict(env: Environment) -> dict[str, dict[str, Any]]:
     """Copies of the statistics, and of the other numbers that wrappers with statistics keep; empty without any."""
+    return _state_of(_levels(env))
+
+
+def _state_of(levels: Mapping[str, _Level]) -> dict[str, dict[str, Any]]:
     return {
         name: {path: _copied(getattr(owner, field)) for path, owner, field in _numbers(level)}
-        for name, level in _levels(env).items()
+        for name, level in levels.items()
     }
 
 
@@ -85,7 +89,7 @@ def load_state_dict(env: Environment, state: State, where: str = "environment") 
         UnsuitableEnvironmentError: The environment has other statistics.
     """
     levels = _levels(env)
-    expected, received = _statistics_in(state), _statistics_in(state_dict(env))
+    expected, received = _statistics_in(state), _statistics_in(_state_of(levels))
     if expected != received:
         raise UnsuitableEnvironmentError(
             f"{where}: expected an environment with running statistics in {_listed(expected)}, "

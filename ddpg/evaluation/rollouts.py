@@ -72,10 +72,11 @@ def run_episodes(
         index, seed = waiting.pop()
         return _Episode(index, env, [interface.start(env, seed)])
 
+    envs = envs[: len(seeds)]
     with frozen(envs):
-        running = [start(env) for env in envs[: len(seeds)]]
+        running = [start(env) for env in envs]
         while running:
-            observations = np.stack([running_episode.observations[-1] for running_episode in running])
+            observations = np.array([current.observations[-1] for current in running])
             require_observation(where, observations)
             actions = policy(observations)
             require_network(where, "action", actions)

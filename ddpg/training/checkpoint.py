@@ -15,7 +15,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ddpg.history import load_arrays, save_arrays
+from ddpg.arrays import load_arrays, save_arrays
 from ddpg.training.trainer import LogLengths, Trainer
 
 FORMAT_VERSION = 3
@@ -61,8 +61,8 @@ class Checkpoint(NamedTuple):
     """What `save` was given."""
     state: Mapping[str, Any]
     """What `Trainer.state_dict` returned."""
-    segments: Sequence[Mapping[str, NDArray[Any]]]
-    """What `Trainer.log_since` returned, save by save."""
+    segments: Iterator[Mapping[str, NDArray[Any]]]
+    """What `Trainer.log_since` returned, save by save; read one at a time, as all may not fit into memory."""
 
 
 def save(trainer: Trainer, identity: Mapping[str, Any], folder: Path, before: Written | None) -> Written:
@@ -233,20 +233,22 @@ def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, NDArray[Any]]]:
 def _read_checkpoint(path: Path) -> Checkpoint:
     _, document, arrays = _read(path)
     require(document, {"format": FORMAT_VERSION})
-    segments, digests = [], []
+    segments: list[Path] = []
+    digests: list[str] = []
     wanted = document["history"]
     while wanted is not None:
         segment = path.parent / f"history-{wanted}.checkpoint"
         if not segment.exists():
             raise ValueError(f"{segment.name} is missing")
-        digest, link, columns = _read(segment)
+        digest, link, _ = _read(segment)
         if digest != wanted:
             raise ValueError(f"{segment.name} is damaged: it holds another segment")
         digests.append(digest)
-        segments.append(columns)
+        segments.append(segment)
         wanted = link["previous"]
     written = Written(path.parent, path.stem, digests[::-1])
-    return Checkpoint(written, document["identity"], _join(document["state"], arrays), segments[::-1])
+    logs = (_read(segment)[2] for segment in reversed(segments))
+    return Checkpoint(written, document["identity"], _join(document["state"], arrays), logs)
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

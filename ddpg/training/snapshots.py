@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ddpg.algorithm.scaling import BoxScaler
-from ddpg.config import GridConfig
+from ddpg.grid_config import GridConfig
 from ddpg.history import GridAxes, Snapshot
 
 EvaluateGrid = Callable[[Any, Any, int], tuple[Any, Any, Any]]

@@ -2,102 +2,29 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
-from ddpg.algorithm.operations import describe_networks, weights_of
-from ddpg.algorithm.update import UpdateMetrics
 from ddpg.config import TrainingConfig
+from ddpg.disk_list import DiskList
 from ddpg.environments import dimensions, interface, running_statistics
 from ddpg.environments.contract import EnvironmentWarning, check
 from ddpg.environments.copies import random_state, set_random_state
-from ddpg.environments.interface import Environment, hold_action, require_end, require_size
+from ddpg.environments.interface import Environment
 from ddpg.evaluation.rollouts import run_episodes
-from ddpg.finite import require_network, require_observation, require_reward
-from ddpg.history import (
-    EpisodeHistory,
-    EpisodeRecord,
-    NetworkWeights,
-    TrainingHistory,
-    records_from_arrays,
-    records_to_arrays,
-)
+from ddpg.history import EpisodeHistory, TrainingHistory
+from ddpg.records import EpisodeRecord, records_from_arrays, records_to_arrays
 from ddpg.seeding import Stream, episode_seed
-from ddpg.training.snapshots import StateGrid, snapshots_per_weights
-from ddpg.training.validation import Returns, Validation, race
+from ddpg.training.budget import TrainingProgress
+from ddpg.training.episodes import StepCallback, TrainingEpisodes
+from ddpg.training.networks_recorder import NetworksRecorder, drop_after
+from ddpg.training.validation import BestPolicy, Returns, Validation, race
 
-StepCallback = Callable[[], None]
 LogLengths = tuple[int, ...]
-
-
-class BestPolicy(NamedTuple):
-    """The learner when it scored best."""
-
-    episode: int
-    score: float
-    """Mean return of the validation episodes, or the test return without them."""
-    returns: Returns | None
-    """Of the validation episodes, in the order of their start states."""
-    learner: dict[str, NDArray[Any]]
-    """What `Learner.state_dict` returned."""
-    observation_moments: dict[str, Any] | None
-    """`OffPolicyAgent.observation_moments`."""
-    statistics: running_statistics.State
-    """What `running_statistics.state_dict` returned: those through which the policy saw."""
-
-
-@dataclass
-class TrainingProgress:
-    """How far the newest training is."""
-
-    config: TrainingConfig
-    epsilon: float
-    """Scale of the exploration noise in the last episode, or before the first."""
-    episodes: int = 0
-    """Made so far."""
-    environment_steps: int = 0
-    """Made so far in training episodes."""
-    n_solved: int = 0
-    """Successive validations, up to the newest, whose score reached the target."""
-    in_episode: bool = False
-    """Whether an episode is under way, or was ended by an exception."""
-
-    @property
-    def share(self) -> float:
-        """The share of the budget that is used up, in [0, 1]: of its environment steps, if it has some, or episodes."""
-        total = self.config.n_environment_steps
-        return min(1.0, self.episodes / self.config.n_episodes if total is None else self.environment_steps / total)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no episode is left."""
-        n_to_stop = self.config.stop_after_n_solved
-        is_solved = n_to_stop > 0 and self.n_solved >= n_to_stop
-        return is_solved or self.share == 1 or self.episodes >= self.config.n_episodes
-
-    def after(self, record: EpisodeRecord, environment_steps: int, target: float | None) -> "TrainingProgress":
-        """The progress after one more episode.
-
-        Args:
-            record: Of the episode.
-            environment_steps: Those of the episode.
-            target: See `TrainingConfig.target`.
-        """
-        n_solved = self.n_solved
-        if target is not None and not math.isnan(record.validation_return):
-            n_solved = n_solved + 1 if record.validation_return >= target else 0
-        return TrainingProgress(
-            self.config, record.epsilon, self.episodes + 1, self.environment_steps + environment_steps, n_solved
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the configuration, between two episodes."""
-        return {name: getattr(self, name) for name in ("epsilon", "episodes", "environment_steps", "n_solved")}
 
 
 class Trainer:
@@ -108,7 +35,7 @@ class Trainer:
         env: Where it acts; prepared by `interface.prepare`.
 
     Attributes:
-        history: The episodes and the snapshots.
+        history: The episodes and the snapshots; these lie on disk.
         records: An `EpisodeRecord` for each training episode.
         best: The best policy so far, or `None`.
         progress: How far the newest training is; `None` before the first.
@@ -121,7 +48,13 @@ class Trainer:
         self.env = env
         observation_names, action_names = dimensions.names_of(env)
         self.history = TrainingHistory(
-            observation_names, action_names, agent.actions.low, agent.actions.high, interface.reward_threshold(env)
+            observation_names,
+            action_names,
+            agent.actions.low,
+            agent.actions.high,
+            interface.reward_threshold(env),
+            snapshots=DiskList(),
+            weights=DiskList(),
         )
         self.records: list[EpisodeRecord] = []
         self.best: BestPolicy | None = None
@@ -167,19 +100,22 @@ class Trainer:
         self._drop_unfinished_episode()
         config = self.progress.config
         target = config.target(self.history.reward_threshold)
-        grid = self._state_grid(config)
+        every = config.gen_q_a_frames_every_n_steps
+        recorder = NetworksRecorder(self.agent, self.history, config.grid, every) if every else None
+        episodes = TrainingEpisodes(self.agent, self.env, config, recorder, on_step)
         while not self.progress.is_over:
             self.progress.in_episode = True
             if config.lr_final < 1:
                 self.agent.set_step_sizes(1 - self.progress.share * (1 - config.lr_final))
-            record = self._run_episode(config, self._next_epsilon(self.progress), grid, on_step)
+            epsilon = self.progress.next_epsilon(decays=self.has_enough_successes)
+            record = self._run_episode(config, epsilon, episodes)
             self.n_successes += record.reached_goal
             environment_steps = record.environment_steps - self._environment_steps
             self.records.append(record)
             self.progress = self.progress.after(record, environment_steps, target)
             yield record
-        if grid is not None and self.history.n_steps:
-            self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes), is_last=True)
+        if recorder is not None:
+            recorder.at_the_end()
         self.close()
 
     def close(self) -> None:
@@ -255,15 +191,7 @@ class Trainer:
         history, n_recorded = self.history, len(self.records)
         del history.training_episodes[n_recorded:]
         history.test_episodes[:] = [each for each in history.test_episodes if each.episode <= n_recorded]
-        history.snapshots[:] = [each for each in history.snapshots if each.step <= history.n_steps]
-        history.weights[:] = [each for each in history.weights if each.step <= history.n_steps]
-
-    def _next_epsilon(self, progress: TrainingProgress) -> float:
-        config = progress.config
-        if not self.has_enough_successes:
-            return progress.epsilon
-        decay = config.eps / config.n_episodes if config.eps_decay is None else config.eps_decay
-        return max(progress.epsilon - decay, config.eps_min)
+        drop_after(history, history.n_steps)
 
     @property
     def _environment_steps(self) -> int:
@@ -277,12 +205,12 @@ class Trainer:
             return has_learned
         return self.agent.n_updates > 0 and self._environment_steps // interval < environment_steps // interval
 
-    def _run_episode(
-        self, config: TrainingConfig, epsilon: float, grid: StateGrid | None, on_step: StepCallback | None
-    ) -> EpisodeRecord:
+    def _run_episode(self, config: TrainingConfig, epsilon: float, episodes: TrainingEpisodes) -> EpisodeRecord:
         """A training episode with its test and its validation."""
         n_updates = self.agent.n_updates
-        episode, metrics = self._run_training_episode(config, epsilon, grid, on_step)
+        number, first_step = len(self.history.training_episodes) + 1, self.history.n_steps
+        episode, metrics = episodes.run(number, first_step, epsilon, learns=self.has_enough_successes)
+        self.history.training_episodes.append(episode)
         test_return = self.test(config.action_repeat).score if config.run_tests else math.nan
         validation_return, n_validated, is_best = math.nan, 0, False
         environment_steps = self._environment_steps + episode.environment_steps
@@ -309,112 +237,6 @@ class Trainer:
             reached_goal=episode.reached_goal,
             is_best=is_best,
         )
-
-    def _run_training_episode(
-        self, config: TrainingConfig, epsilon: float, grid: StateGrid | None, on_step: StepCallback | None
-    ) -> tuple[EpisodeHistory, UpdateMetrics]:
-        """An episode with exploration and learning, added to the history."""
-        agent, env = self.agent, self.env
-        number, first_step = len(self.history.training_episodes) + 1, self.history.n_steps
-        where = f"training episode {number}"
-        observation = interface.start(env, episode_seed(agent.seed, Stream.TRAINING_EPISODES, number))
-        require_observation(where, observation)
-        agent.noise.reset()
-        actions: list[NDArray[Any]] = []
-        observations, rewards, losses = [observation], [], []
-        environment_steps = 0
-        ended = False
-        while not ended:
-            is_random = number <= config.n_random_episodes or first_step + len(actions) < config.n_random_steps
-            scaled_action = agent.random_action() if is_random else agent.scaled_action(observation, epsilon)
-            require_network(where, "action", scaled_action)
-            action = agent.actions.unscale(scaled_action)
-            step = hold_action(env, action, config.action_repeat)
-            require_reward(where, step.reward)
-            require_size(step.observation, observation)
-            require_observation(where, step.observation)
-            ended = step.terminated or step.truncated
-            if not ended:
-                require_end(where, env, environment_steps + step.environment_steps)
-            agent.observe(observation, scaled_action, step.reward, step.observation, step.terminated, step.truncated)
-            observation = step.observation
-            observations.append(observation)
-            actions.append(action)
-            rewards.append(step.reward)
-            environment_steps += step.environment_steps
-            losses += self._learn(len(actions) if ended else 0)
-            if grid is not None and (first_step + len(actions)) % config.gen_q_a_frames_every_n_steps == 0:
-                self._take_snapshot(grid, first_step + len(actions), number)
-            if on_step is not None:
-                on_step()
-        episode = EpisodeHistory(
-            episode=number,
-            epsilon=epsilon,
-            first_step=first_step,
-            observations=np.stack(observations),
-            actions=np.stack(actions),
-            rewards=np.array(rewards),
-            environment_steps=environment_steps,
-            terminated=step.terminated,
-            truncated=step.truncated,
-            is_success=step.is_success,
-        )
-        metrics = self._mean_metrics(where, losses)
-        self.history.training_episodes.append(episode)
-        agent.observe_episode(episode.observations)
-        return episode, metrics
-
-    def _learn(self, n_steps_of_episode: int) -> list[Any]:
-        """The updates that are due after an agent step: its own, or after an episode's last step all of the episode's.
-
-        Args:
-            n_steps_of_episode: The agent steps of an episode that ended, else 0.
-        """
-        if not self.has_enough_successes:
-            return []
-        n_steps = 1 if self.agent.config.train_during_episode else n_steps_of_episode
-        return [self.agent.learn() for _ in range(self.agent.updates_due(n_steps))]
-
-    def _mean_metrics(self, where: str, losses: list[Any]) -> UpdateMetrics:
-        if not losses:
-            return UpdateMetrics(*[math.nan] * len(UpdateMetrics._fields))
-        values = np.stack(losses).astype(np.float64)
-        n_updates = self.agent.n_updates
-        has_moved = [self.agent.moves_actor(number) for number in range(n_updates - len(losses) + 1, n_updates + 1)]
-        means = {}
-        for name, column in zip(UpdateMetrics._fields, values.T, strict=True):
-            counted = column[has_moved] if name == "actor_loss" else column
-            require_network(where, name, counted)
-            means[name] = float(counted.mean()) if len(counted) else math.nan
-        require_network(where, "weight", np.asarray(self.agent.learner.state.floats))
-        return UpdateMetrics(**means)
-
-    def _state_grid(self, config: TrainingConfig) -> StateGrid | None:
-        if not config.gen_q_a_frames_every_n_steps:
-            return None
-        grid = StateGrid(config.grid, self.agent.observations, self.agent.action_size)
-        drawn = self.history.grid
-        if drawn is not None and not all(
-            np.array_equal(a, b) for a, b in zip(vars(drawn).values(), vars(grid.axes).values(), strict=True)
-        ):
-            raise ValueError("grid: expected that of the snapshots which the history holds, received another")
-        self.history.grid = grid.axes
-        self.history.networks = describe_networks(self.agent.learner.compiled.networks, self.agent.observations)
-        return grid
-
-    def _take_snapshot(self, grid: StateGrid, step: int, episode: int, *, is_last: bool = False) -> None:
-        """Adds a snapshot and, where it is their turn, the weights; the last ones replace those of the same step."""
-        snapshots, weights, learner = self.history.snapshots, self.history.weights, self.agent.learner
-        if is_last and self.agent.config.observation_normalization != "none":  # an episode's end changes the scaling
-            snapshots[:] = [each for each in snapshots if each.step < step]
-            weights[:] = [each for each in weights if each.step < step]
-        if not snapshots or snapshots[-1].step < step:
-            snapshots.append(grid.snapshot(learner.evaluate_grid, self.agent.observations, step, episode))
-        assert self.history.networks is not None  # described with the grid
-        every = snapshots_per_weights(snapshots[-1], self.history.networks["n_weights"])
-        is_due = is_last or (len(snapshots) - 1) % every == 0
-        if is_due and (not weights or weights[-1].step < step):
-            weights.append(NetworkWeights(step, weights_of(learner.parts, self.agent.observations)))
 
     @property
     def log_lengths(self) -> LogLengths:

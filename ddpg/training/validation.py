@@ -1,7 +1,7 @@
 """Scores of policies on fixed start states, by which the best one is chosen."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,22 @@ from ddpg.seeding import Stream, episode_seed
 
 Returns = NDArray[np.float64]
 """Of the episodes in the order of their start states, shape (n,)."""
+
+
+class BestPolicy(NamedTuple):
+    """The learner when it scored best."""
+
+    episode: int
+    score: float
+    """Mean return of the validation episodes, or the test return without them."""
+    returns: Returns | None
+    """Of the validation episodes, in the order of their start states."""
+    learner: dict[str, NDArray[Any]]
+    """What `Learner.state_dict` returned."""
+    observation_moments: dict[str, Any] | None
+    """`OffPolicyAgent.observation_moments`."""
+    statistics: running_statistics.State
+    """What `running_statistics.state_dict` returned: those through which the policy saw."""
 
 
 class Validation:
@@ -48,8 +64,9 @@ class Validation:
             self.close()
             self._envs, self._n_copied = copies(self.env, n_episodes), n_episodes
         statistics = running_statistics.state_dict(self.env)
-        for env in self._envs:
-            running_statistics.load_state_dict(env, statistics)
+        if statistics:
+            for env in self._envs:
+                running_statistics.load_state_dict(env, statistics)
         heat = range(n_episodes) if heat is None else heat
         seeds = [episode_seed(self.seed, Stream.VALIDATION_EPISODES, i) for i in heat]
         return run_episodes(policy, self._envs, seeds, action_repeat, episode=episode)

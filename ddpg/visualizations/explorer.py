@@ -20,7 +20,8 @@ from matplotlib import colormaps
 from numpy.typing import ArrayLike
 
 from ddpg.files import replacing
-from ddpg.history import EpisodeHistory, EpisodeRecord, NetworkWeights, TrainingHistory
+from ddpg.history import EpisodeHistory, NetworkWeights, TrainingHistory
+from ddpg.records import EpisodeRecord
 from ddpg.visualizations.notebook import HasHistory, Html
 from ddpg.visualizations.panels import finite
 

@@ -16,7 +16,8 @@ import numpy as np
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from ddpg.history import EpisodeRecord, TrainingHistory
+from ddpg.history import TrainingHistory
+from ddpg.records import EpisodeRecord
 from ddpg.visualizations.charts import ScorePanel
 from ddpg.visualizations.figure import new_canvas
 from ddpg.visualizations.video import Frame

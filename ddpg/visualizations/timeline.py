@@ -52,4 +52,4 @@ def select_snapshots(history: TrainingHistory, every_n_steps: int = 1) -> list[S
     before_first = -1 if steps[0] == 0 else 0
     passes_a_multiple = np.diff(steps // every_n_steps, prepend=before_first) > 0
     passes_a_multiple[-1] = True
-    return [history.snapshots[i] for i in np.flatnonzero(passes_a_multiple)]
+    return [history.snapshots[i] for i in np.flatnonzero(passes_a_multiple).tolist()]

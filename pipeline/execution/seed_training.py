@@ -1,11 +1,12 @@
 """What a worker process of the train stage does: train one seed after another, with TensorFlow on one thread."""
 
+import contextlib
+import ctypes
 import dataclasses
 import time
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,12 +65,16 @@ def train_seed(task: SeedTask, send: Send) -> None:
             return
         agent = _agent(task, env, send)
         checkpoints = _Checkpoints(agent, task, send)
-        with closing(agent.trainer):
+        with contextlib.closing(agent.trainer):
             # Records are sent as mappings: to unpickle an EpisodeRecord, the parent would have to load TensorFlow.
             for record in agent.records:
                 send((record._asdict(), networks_after(agent.history, record.agent_steps)))
+            has_compiled = False
             for record in agent.trainer.train(params.train) if agent.progress is None else agent.trainer.resume():
                 send((record._asdict(), networks_after(agent.history, record.agent_steps)))
+                if record.updates and not has_compiled:
+                    has_compiled = True
+                    _return_memory()
                 if checkpoints.are_due_after(record.episode):
                     checkpoints.save()
     results.recreate(folder)  # a killed process may have left an incomplete file
@@ -101,11 +106,17 @@ def stored_episodes(
 
 
 def networks_after(history: "TrainingHistory", agent_steps: int) -> "TrainingHistory":
-    """Return a history without episodes, whose only snapshot is the newest after this many agent steps, if any."""
+    """Return a history whose only content is the newest snapshot after this many agent steps, if any."""
     i = bisect_right(history.snapshots, agent_steps, key=lambda snapshot: snapshot.step)
     return dataclasses.replace(
-        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i]
+        history, training_episodes=[], test_episodes=[], snapshots=history.snapshots[max(i - 1, 0) : i], weights=[]
     )
+
+
+def _return_memory() -> None:
+    """Give what is free back to the system: after compiling, glibc keeps 80 MB that are not needed again."""
+    with contextlib.suppress(AttributeError, TypeError):  # other systems have no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _current_directory(task: SeedTask, send: Send) -> Path | None:

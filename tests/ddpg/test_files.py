@@ -49,7 +49,7 @@ WRITERS = {
     "table.csv": "from pipeline.results import write_table; import pandas as pd; "
     "write_table(path, pd.DataFrame({'a': range(100_000)}))",
     "metrics.json": "from pipeline.results import write_json; write_json(path, {'a': 'b' * 100_000})",
-    "history.npz": "from ddpg.history import save_arrays; import numpy as np; "
+    "history.npz": "from ddpg.arrays import save_arrays; import numpy as np; "
     "save_arrays(path, {'a': np.random.default_rng(0).random(100_000)})",
     "film.mp4": "from ddpg.visualizations import write_mp4; import numpy as np; rng = np.random.default_rng(0); "
     "write_mp4([rng.integers(255, size=(64, 64, 3), dtype=np.uint8) for _ in range(100)], path, 10)",

@@ -61,7 +61,6 @@ def assert_same(a, b):
 def test_counts():
     assert episode(2, 7).last_step == 27
     assert history().n_steps == 27
-    assert history().environment_steps == 33
     assert episode(1, 2, rewards=np.array([1.5, -4.0])).score == -2.5
 
 

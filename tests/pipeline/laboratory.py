@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from ddpg.history import EpisodeRecord
+from ddpg.records import EpisodeRecord
 from pipeline.params import load
 from pipeline.provenance.digests import content_digest
 from pipeline.stages import ANIMATE, EVALUATE, STAGES, TRAIN

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ddpg.history import load_arrays, save_arrays
+from ddpg.arrays import load_arrays, save_arrays
 from pipeline import results
 from tests.pipeline.laboratory import Laboratory, Repository
 from tests.pipeline.reports.made import pictured

@@ -5,6 +5,7 @@ from gymnasium.envs.classic_control import Continuous_MountainCarEnv
 
 from ddpg.environments.contract import check
 from ddpg.environments.copies import MAX_COPIES, close_copies, copies, random_state, set_random_state
+from ddpg.environments.interface import levels_of
 from tests.probes import Counter
 
 
@@ -113,6 +114,24 @@ def test_recorders_are_left_out_wherever_they_are(tmp_path):
         (copied,) = copies(env, 1)
         assert "RecordVideo" not in str(copied)
         assert "RecordVideo" in str(env)
+
+
+def test_checks_of_proper_use_are_left_out_and_the_time_limit_stays():
+    env = gymnasium.wrappers.FlattenObservation(gymnasium.make("MountainCarContinuous-v0", max_episode_steps=3))
+    (copied,) = copies(env, 1)
+    assert [type(level).__name__ for level in levels_of(copied)] == [
+        "FlattenObservation",
+        "TimeLimit",
+        "Continuous_MountainCarEnv",
+    ]
+    assert "PassiveEnvChecker" in str(env)
+    for each in (env, copied):
+        each.reset(seed=1)
+    for _ in range(3):
+        (observation, *rest), (of_copy, *rest_of_copy) = (each.step(np.ones(1, np.float32)) for each in (env, copied))
+        np.testing.assert_array_equal(observation, of_copy)
+        assert rest == rest_of_copy
+    assert rest[2]
 
 
 def test_a_generator_that_is_not_there_yet_is_left_to_the_environment():

@@ -42,6 +42,17 @@ def test_one_policy_call_serves_all_running_episodes():
     assert sizes == [2, 2, 1]
 
 
+def test_environments_that_run_no_episode_are_left_alone():
+    class Untouchable:
+        """Has nothing to freeze, to reset or to step."""
+
+        def __getattribute__(self, name):
+            raise AssertionError(name)
+
+    (episode,) = run_episodes(constant, [Counter(length=2), Untouchable()], [0], action_repeat=1)
+    assert episode.n_steps == 2
+
+
 def test_mean_score():
     episodes = run_episodes(constant, [Counter(length=2), Counter(length=5)], [0, 1], action_repeat=1)
     assert mean_score(episodes) == 3.5

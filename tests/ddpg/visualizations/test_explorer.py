@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from ddpg.history import EpisodeRecord, NetworkWeights
+from ddpg.history import NetworkWeights
+from ddpg.records import EpisodeRecord
 from ddpg.visualizations import explorer
 from ddpg.visualizations.explorer import ExploredTraining, create_explorer, explored, explorer_page, write_explorer
 from ddpg.visualizations.notebook import Html

@@ -1,11 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 
+from ddpg.history import NetworkWeights, Snapshot, TrainingHistory
 from pipeline.execution import seed_training
 from pipeline.execution.inputs import inputs_of
 from pipeline.execution.seed_store import checkpoint_directory
-from pipeline.execution.seed_training import SeedTask, _Checkpoints, train_seed
+from pipeline.execution.seed_training import SeedTask, _Checkpoints, networks_after, train_seed
 from pipeline.results import seed_folder
 from tests.pipeline.small import params
 
@@ -57,6 +59,18 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning(make):
     checkpoints, _, sent = make(error=OSError(28, "No space left on device"))
     checkpoints.save()
     assert sent == ["warning: no checkpoint was written ([Errno 28] No space left on device)"]
+
+
+def test_what_is_sent_after_an_episode_does_not_grow_with_the_training():
+    plane = np.zeros((1, 2), np.float32)
+    history = TrainingHistory(("x",), ("a",), np.zeros(1), np.ones(1))
+    for step in range(10, 1001, 10):
+        history.snapshots.append(Snapshot(step, step // 100, plane, plane, plane, plane[..., None], plane[..., None]))
+        history.weights.append(NetworkWeights(step, np.zeros(50, np.float32)))
+    sent = [networks_after(history, agent_steps) for agent_steps in (5, 15, 995, 2000)]
+    assert [[snapshot.step for snapshot in networks.snapshots] for networks in sent] == [[], [10], [990], [1000]]
+    assert not any(networks.weights or networks.training_episodes for networks in sent)
+    assert len(history.weights) == 100
 
 
 @pytest.mark.slow
