@@ -53,7 +53,6 @@ NO_DEPENDENCIES = {
     "inputs",
     "params",
     "progress",
-    "quiet",
     "revision",
     "seed_store",
     "stage",
