@@ -52,6 +52,7 @@ NO_DEPENDENCIES = {
     "git",
     "inputs",
     "params",
+    "plots",
     "progress",
     "revision",
     "seed_store",

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -66,6 +67,8 @@ class TrainingProgress:
     """Successive validations, up to the newest, whose score reached the target."""
     in_episode: bool = False
     """Whether an episode is under way, or was ended by an exception."""
+    is_stopped: bool = False
+    """Whether it ends early because that was asked for."""
 
     @property
     def share(self) -> float:
@@ -78,7 +81,7 @@ class TrainingProgress:
         """Whether no episode is left."""
         n_to_stop = self.config.stop_after_n_solved
         is_solved = n_to_stop > 0 and self.n_solved >= n_to_stop
-        return is_solved or self.share == 1 or self.episodes >= self.config.n_episodes
+        return self.is_stopped or is_solved or self.share == 1 or self.episodes >= self.config.n_episodes
 
     def after(self, record: EpisodeRecord, environment_steps: int, target: float | None) -> "TrainingProgress":
         """The progress after one more episode.
@@ -129,6 +132,7 @@ class Trainer:
         self.n_successes = 0
         self.validation = Validation(env, agent.seed)
         self._is_tried = False
+        self._frozen = ExitStack()
 
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
         """Trains the agent; one that was trained before continues, with its episodes counted on.
@@ -163,8 +167,10 @@ class Trainer:
         """
         if self.progress is None:
             return
+        self._frozen.close()
         self._try_environment()
         self._drop_unfinished_episode()
+        self.progress.is_stopped = False
         config = self.progress.config
         target = config.target(self.history.reward_threshold)
         grid = self._state_grid(config)
@@ -181,6 +187,15 @@ class Trainer:
         if grid is not None and self.history.n_steps:
             self._take_snapshot(grid, self.history.n_steps, len(self.history.training_episodes), is_last=True)
         self.close()
+
+    def stop(self) -> None:
+        """Lets the episode that was the last one so far be the last one of the training; `resume` runs those left."""
+        if self.progress is not None:
+            self.progress.is_stopped = True
+
+    def freeze_statistics(self) -> None:
+        """Keeps running statistics of the environment's wrappers as they are until the agent is trained."""
+        self._frozen.enter_context(running_statistics.frozen([self.env]))
 
     def close(self) -> None:
         """Closes the copies of the environment in which policies are validated; they are made again when needed."""
