@@ -14,7 +14,7 @@ from pipeline.stages import PARAMS, STAGES, SUMMARIZED, TRAIN
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
-LOCKS = ("requirements.lock", "environments/mujoco.lock", "benchmarks/requirements.lock")
+LOCKS = ("requirements.lock", "environments/mujoco.lock", "notebooks/lab.lock", "benchmarks/requirements.lock")
 MODULES = {"train": ("train", "execution/seed_training"), "evaluate": ("evaluate",), "animate": ("animate",)}
 
 
