@@ -119,7 +119,7 @@ def csv_of(entries: Sequence[Entry]) -> str:
 
 
 def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
-    """The entries as a table, each with its date, subject and changes below.
+    """The entries as a table, each with its date, subject, changes and other names below.
 
     Args:
         entries: At least one.
@@ -137,7 +137,8 @@ def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
         else:
             lines.append(line)
         about = " ".join(filter(None, (entry.date, entry.environment * several, entry.subject)))
-        for text in filter(None, (about, ", ".join(_changes(entry)))):
+        also = f"still the result of {', '.join(entry.names)}" if entry.names else ""
+        for text in filter(None, (about, ", ".join(_changes(entry)), also)):
             lines += textwrap.wrap(
                 text, width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_long_words=False
             )
@@ -252,7 +253,7 @@ def _date_and_subject(revision: Revision) -> tuple[str, str]:
 def _cells(entry: Entry) -> tuple[str, ...]:
     return (
         "*" * entry.best,
-        f"{entry.revision} ({', '.join(entry.names)})" if entry.names else entry.revision,
+        entry.revision,
         str(entry.seeds),
         "" if entry.solved_share is None else show_percent(entry.solved_share),
         ""
