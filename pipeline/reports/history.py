@@ -17,7 +17,7 @@ from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, params_of, text_of
 from pipeline.reports.changes import changed_values
-from pipeline.reports.formats import align, show_change, show_interval, show_percent, show_value
+from pipeline.reports.formats import MISSING, align, show_change, show_interval, show_percent, show_value
 from pipeline.revisions import names as revisions
 from pipeline.revisions.digests import all_digests
 from pipeline.stages import flatten
@@ -265,7 +265,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 def _changes(entry: Entry) -> list[str]:
     shown = (
-        (name, *("none" if value is None else show_value(value) for value in pair))
+        (name, *(MISSING if value is None else show_value(value) for value in pair))
         for name, pair in entry.changed.items()
     )
     return [f"{name}: {show_change(old, new)}" for name, old, new in shown]

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from pipeline import results
+from pipeline.stages import SUMMARIZED
 from pipeline.summary import main, summarize
 
 OF_POLICIES = {
@@ -40,6 +41,7 @@ def test_says_where_to_look(repository, capsys):
     assert f"sqlite:///{repository.folder}/mlflow.db" in printed
     assert "name a remote, without which `dvc push` fails" in printed
     assert "git commit" not in printed
+    assert SUMMARIZED.exists()
 
 
 def test_names_the_difference_and_the_next_command(repository, capsys):
