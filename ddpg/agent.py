@@ -18,6 +18,7 @@ from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 from ddpg.environments import interface, running_statistics
 from ddpg.environments.interface import Environment
 from ddpg.history import EpisodeHistory, EpisodeRecord, TrainingHistory
+from ddpg.keywords import spelled_out
 from ddpg.numerics import warn_of_obstacles
 from ddpg.numerics.backend import keras
 from ddpg.seeding import new_seed
@@ -59,6 +60,7 @@ class DDPG(OffPolicyAgent):
         pydantic.ValidationError: A hyperparameter is unknown or out of its range.
     """
 
+    @spelled_out(AgentConfig)
     def __init__(
         self,
         env: Environment,
@@ -115,6 +117,7 @@ class DDPG(OffPolicyAgent):
         """Runs an episode without noise or learning, and adds it to the history after the last training episode."""
         return self.trainer.test(action_repeat)
 
+    @spelled_out(TrainingConfig)
     def train_n_episodes(
         self,
         n_episodes: int = 50,

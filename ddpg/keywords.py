@@ -3,12 +3,29 @@
 `ddpg.config` has their meaning, ranges and sources; a test keeps names and types in agreement with it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter
+from typing import Any, Literal, TypedDict, TypeVar
 
-from ddpg.config import GridConfig
+from ddpg.config import Config, GridConfig
 
 _Layers = Sequence[int]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def spelled_out(config: type[Config]) -> Callable[[_Function], _Function]:
+    """Let `help` and notebooks, which do not read types, see a configuration's fields in a function's signature."""
+
+    def spell_out(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        named = [each for each in signature.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+        fields = {name: field for name, field in config.model_fields.items() if name not in signature.parameters}
+        others = [Parameter(name, Parameter.KEYWORD_ONLY, default=field.default) for name, field in fields.items()]
+        vars(function)["__signature__"] = signature.replace(parameters=[*named, *others])
+        return function
+
+    return spell_out
 
 
 class AgentKeywords(TypedDict, total=False):

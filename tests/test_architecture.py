@@ -51,6 +51,7 @@ NO_DEPENDENCIES = {
     "files",
     "git",
     "inputs",
+    "keywords",
     "params",
     "plots",
     "progress",

@@ -7,7 +7,7 @@ from ddpg.agent import DDPG
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.keywords import AgentKeywords, TrainingKeywords
 
-NAMED = inspect.signature(DDPG.train_n_episodes).parameters.keys() & TrainingConfig.model_fields.keys()
+NAMED = DDPG.train_n_episodes.__annotations__.keys() & TrainingConfig.model_fields.keys()
 SIMPLE = (int, float, bool, type(None))
 
 
@@ -35,3 +35,11 @@ def test_keyword_arguments_are_the_fields_with_their_types(config, keywords, nam
     annotations = get_type_hints(config, include_extras=True)
     for name in fields:
         assert alternatives(hints[name]) == alternatives(annotations[name]), name
+
+
+@pytest.mark.parametrize(("function", "config"), [(DDPG, AgentConfig), (DDPG.train_n_episodes, TrainingConfig)])
+def test_signatures_spell_out_the_fields_with_their_defaults(function, config):
+    parameters = inspect.signature(function).parameters
+    defaults = {name: field.default for name, field in config.model_fields.items()}
+    assert {name: parameters[name].default for name in defaults} == defaults
+    assert not any(each.kind is each.VAR_KEYWORD for each in parameters.values())
