@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 MUJOCO := .venv/.mujoco
+LAB := .venv/.lab
 BENCH := benchmarks/.venv
 UV := $(shell sed -n 's/^\(uv==[^ ;\\]*\).*/\1/p' requirements.lock)
 PORT ?= 5000
@@ -11,7 +12,7 @@ PORT ?= 5000
 # So that `python` in dvc.yaml is this project's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test quick slow browser qemu mujoco check format ui bench notebook lock clean
+.PHONY: help repro test quick slow browser qemu mujoco check format ui lab bench notebook lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -42,6 +43,7 @@ check: $(INSTALLED) ## Check formatting, style and types, and audit the dependen
 	mypy
 	python .ci/audit.py requirements.lock
 	python .ci/audit.py environments/mujoco.lock
+	python .ci/audit.py notebooks/lab.lock
 
 format: $(INSTALLED) ## Format the code and apply automatic lint fixes
 	ruff format .
@@ -49,6 +51,9 @@ format: $(INSTALLED) ## Format the code and apply automatic lint fixes
 
 ui: $(INSTALLED) ## Serve the MLflow UI for this project's store (PORT=5000)
 	python -m pipeline.ui --port $(PORT)
+
+lab: $(LAB) ## Open the notebook in JupyterLab, which is installed for it
+	jupyter lab "notebooks/Solving MountainCarContinuous-v0.ipynb"
 
 bench: $(BENCH)/.installed ## Measure speed against other libraries, in a separate environment
 	for benchmark in agent_step session to_solved seeds pipeline_runs scale floor calibration animation; do \
@@ -60,9 +65,10 @@ notebook: $(INSTALLED) ## Rerun the notebook and save its outputs
 # With the fewest versions, so that a package is the same for every Python, and with it the results.
 COMPILE := uv pip compile --quiet --universal --upgrade --fork-strategy fewest --generate-hashes --no-header \
 	--python-version 3.11
-lock: $(INSTALLED) ## Update the three locks from pyproject.toml and benchmarks/requirements.in
+lock: $(INSTALLED) ## Update the four locks from pyproject.toml and benchmarks/requirements.in
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --group mujoco --output-file environments/mujoco.lock
+	$(COMPILE) --constraint requirements.lock --group lab --output-file notebooks/lab.lock
 	$(COMPILE) \
 		--constraint requirements.lock --override benchmarks/without-torch.txt \
 		--output-file benchmarks/requirements.lock benchmarks/requirements.in
@@ -79,11 +85,13 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
 
-# Its lock lies in environments/, on which the stages depend. With --no-config, because `uv pip install` does not accept
-# hashes together with the constraint in pyproject.toml.
-$(MUJOCO): $(INSTALLED) environments/mujoco.lock
+# MuJoCo's lock lies in environments/, on which the stages depend. With --no-config, because `uv pip install` does not
+# accept hashes together with the constraint in pyproject.toml.
+$(MUJOCO): environments/mujoco.lock
+$(LAB): notebooks/lab.lock
+$(MUJOCO) $(LAB): $(INSTALLED)
 	uv pip install --quiet --no-config --compile-bytecode --no-deps --require-hashes --python $(BIN)/python \
-		--requirement environments/mujoco.lock
+		--requirement $(filter %.lock,$^)
 	touch $@
 
 # PyTorch comes first and by pip, so that an index or a folder of wheels in pip's configuration can give its CPU build.

@@ -1,13 +1,15 @@
 """The DDPG agent, as notebooks and scripts use it."""
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ddpg import plots
 from ddpg.algorithm.learner import Learner
 from ddpg.algorithm.off_policy_agent import OffPolicyAgent
 from ddpg.algorithm.saved_agent import bounds_as_json, read_description, write_description
@@ -15,18 +17,29 @@ from ddpg.algorithm.scaling import LARGEST_STANDARDIZED, StandardizingScaler
 from ddpg.config import AgentConfig, TrainingConfig
 from ddpg.environments import interface, running_statistics
 from ddpg.environments.interface import Environment
+from ddpg.grid_config import GridConfig
 from ddpg.history import EpisodeHistory, TrainingHistory
+from ddpg.keywords import spelled_out
 from ddpg.numerics import warn_of_obstacles
 from ddpg.numerics.backend import keras
 from ddpg.records import EpisodeRecord
 from ddpg.seeding import new_seed
 from ddpg.training import checkpoint
 from ddpg.training.budget import TrainingProgress
+from ddpg.training.snapshots import StateGrid
 from ddpg.training.trainer import Trainer
 from ddpg.training.validation import BestPolicy
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ddpg.keywords import AgentKeywords, TrainingKeywords
+
 StepCallback = Callable[["DDPG"], None]
-EpisodeCallback = Callable[["DDPG", EpisodeRecord], None]
+EpisodeCallback = Callable[["DDPG", EpisodeRecord], object]
+"""Ends the training if it returns `False`."""
+
+plots.show_histories()
 
 
 class DDPG(OffPolicyAgent):
@@ -40,7 +53,7 @@ class DDPG(OffPolicyAgent):
         config: The hyperparameters; or name them one by one.
         seed: Source of all randomness. The same seed, configuration and environment repeat training bit for bit, on
             every machine that `ddpg.numerics` knows, in a process that imports `ddpg` before NumPy and TensorFlow.
-        **hyperparameters: Any field of `AgentConfig`, instead of `config`.
+        **hyperparameters: Any field of `AgentConfig`, instead of `config`; those not named have its defaults.
 
     Attributes:
         env: The environment.
@@ -51,8 +64,14 @@ class DDPG(OffPolicyAgent):
         pydantic.ValidationError: A hyperparameter is unknown or out of its range.
     """
 
+    @spelled_out(AgentConfig)
     def __init__(
-        self, env: Environment, config: AgentConfig | None = None, *, seed: int | None = None, **hyperparameters: Any
+        self,
+        env: Environment,
+        config: AgentConfig | None = None,
+        *,
+        seed: int | None = None,
+        **hyperparameters: "Unpack[AgentKeywords]",
     ) -> None:
         if config is not None and hyperparameters:
             raise TypeError(f"DDPG: expected a config or hyperparameters, received both ({', '.join(hyperparameters)})")
@@ -102,6 +121,7 @@ class DDPG(OffPolicyAgent):
         """Runs an episode without noise or learning, and adds it to the history after the last training episode."""
         return self.trainer.test(action_repeat)
 
+    @spelled_out(TrainingConfig)
     def train_n_episodes(
         self,
         n_episodes: int = 50,
@@ -115,9 +135,12 @@ class DDPG(OffPolicyAgent):
         on_episode: EpisodeCallback | None = None,
         on_best_training_score: EpisodeCallback | None = None,
         on_best_test_score: EpisodeCallback | None = None,
-        **settings: Any,
+        **settings: "Unpack[TrainingKeywords]",
     ) -> TrainingHistory:
         """Trains and prints a line per episode. See `TrainingConfig` for the meaning of the settings.
+
+        An agent that was trained before continues, with its episodes counted on. Settings that are not named have their
+        defaults again; a line says which ones are others than before. Another line says if nothing was learned.
 
         Args:
             n_episodes: Training episodes.
@@ -127,7 +150,8 @@ class DDPG(OffPolicyAgent):
             run_tests: Run a test episode without noise after each episode.
             gen_q_a_frames_every_n_steps: Agent steps between snapshots for `create_animation`; 0: none.
             on_step: Called with the agent after each agent step of training.
-            on_episode: Called with the agent and the `EpisodeRecord` after each episode.
+            on_episode: Called with the agent and the `EpisodeRecord` after each episode. If it returns `False`, as
+                callbacks of Stable-Baselines3 do, this was the last episode; `continue_training` runs those left.
             on_best_training_score: As `on_episode`, after an episode with the highest training return so far.
             on_best_test_score: As `on_episode`, after an episode with the highest test return so far.
             **settings: Any other field of `TrainingConfig`.
@@ -155,6 +179,8 @@ class DDPG(OffPolicyAgent):
             gen_q_a_frames_every_n_steps=gen_q_a_frames_every_n_steps,
             **settings,
         )
+        if self.progress is not None and (changes := _changes(self.progress.config, config)):
+            print(f"Other settings than in the training before: {changes}")
         records = self.trainer.train(config, self._with_agent(on_step))
         return self._follow(records, on_episode, on_best_training_score, on_best_test_score)
 
@@ -186,20 +212,56 @@ class DDPG(OffPolicyAgent):
         on_best_training_score: EpisodeCallback | None,
         on_best_test_score: EpisodeCallback | None,
     ) -> TrainingHistory:
+        n_updates = self.n_updates
         best_training = max((record.training_return for record in self.records), default=-math.inf)
         # -inf first: NaN, where tests are off, is no maximum.
         best_test = max([-math.inf, *(record.test_return for record in self.records)])
         for record in records:
             print(_line(record))
-            if on_episode is not None:
-                on_episode(self, record)
-            if on_best_training_score is not None and record.training_return > best_training:
-                on_best_training_score(self, record)
-            if on_best_test_score is not None and record.test_return > best_test:
-                on_best_test_score(self, record)
+            callbacks = (
+                on_episode,
+                on_best_training_score if record.training_return > best_training else None,
+                on_best_test_score if record.test_return > best_test else None,
+            )
+            answers = [callback(self, record) for callback in callbacks if callback is not None]
+            if any(answer is False for answer in answers):
+                self.trainer.stop()
             best_training = max(best_training, record.training_return)
             best_test = max(best_test, record.test_return)
+        if self.n_updates == n_updates:
+            print(self._why_nothing_was_learned())
         return self.history
+
+    def _why_nothing_was_learned(self) -> str:
+        starts = self.config.replay_batch_size if self.config.learning_starts is None else self.config.learning_starts
+        held = f"the replay buffer holds {len(self.replay_buffer):,} transitions, and learning starts above {starts:,}"
+        needed = self.config.successes_before_learning
+        goals = f"; {self.trainer.n_successes} of {needed} successes_before_learning were reached" if needed else ""
+        return f"Nothing was learned: {held}{goals}."
+
+    def plot_returns(self) -> plots.Picture:
+        """Draws the returns of all episodes so far: a value that notebooks show, and that can `save` itself.
+
+        Raises:
+            ValueError: The agent was not trained yet.
+        """
+        return plots.draw_returns(self.history)
+
+    def plot_q(self, grid: GridConfig | None = None) -> plots.Picture:
+        """Draws Q and the policy, as they are now, on a plane of states; see `plot_returns`.
+
+        Args:
+            grid: The plane; `None`: that of the newest training.
+
+        Raises:
+            ValueError: The plane's dimensions do not exist.
+        """
+        if grid is None:
+            grid = GridConfig() if self.progress is None else self.progress.config.grid
+        plane, history = StateGrid(grid, self.observations, self.action_size), self.history
+        n_episodes = len(history.training_episodes)
+        snapshot = plane.snapshot(self.learner.evaluate_grid, self.observations, history.n_steps, n_episodes)
+        return plots.draw_networks(dataclasses.replace(history, grid=plane.axes), snapshot)
 
     def print_summary(self) -> None:
         """Prints the layers of actor and critic, and the hyperparameters."""
@@ -236,8 +298,9 @@ class DDPG(OffPolicyAgent):
     def load(cls, folder: str | Path, env: Environment, *, seed: int | None = None) -> "DDPG":
         """Loads the networks and configuration that `save` wrote; replay buffer and history are empty.
 
-        Running statistics in the environment's wrappers become those that were saved. As in training, they go on with
-        each step that you make; `ddpg.environments.running_statistics.frozen` keeps them as they are.
+        Running statistics in the environment's wrappers become those that were saved, and stay as they are, whoever
+        steps in the environment, until the agent is trained; as in tests, rewards are not normalised meanwhile. An
+        environment with such wrappers is best made anew for each agent.
 
         Raises:
             FileNotFoundError: The folder holds no saved agent.
@@ -253,6 +316,7 @@ class DDPG(OffPolicyAgent):
         if isinstance(saved.observations, StandardizingScaler):
             agent.load_observation_moments(saved.observations.moments._asdict())
         running_statistics.restore(agent.env, folder)
+        agent.trainer.freeze_statistics()
         return agent
 
     def save_checkpoint(self, path: str | Path) -> None:
@@ -361,6 +425,12 @@ def load_policy_model(folder: str | Path) -> keras.Model:
 def _training_as_json(config: TrainingConfig) -> dict[str, Any]:
     """The fields of `TrainingConfig`, also of a class that adds some."""
     return config.model_dump(mode="json", include=set(TrainingConfig.model_fields))
+
+
+def _changes(before: TrainingConfig, now: TrainingConfig) -> str:
+    """The settings that differ, as `eps 1.0 → 0.5`."""
+    pairs = {name: (getattr(before, name), getattr(now, name)) for name in TrainingConfig.model_fields}
+    return ", ".join(f"{name} {old} → {new}" for name, (old, new) in pairs.items() if old != new)
 
 
 def _line(record: EpisodeRecord) -> str:

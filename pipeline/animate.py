@@ -26,6 +26,7 @@ from ddpg.visualizations import (
     write_training_animation,
 )
 from ddpg.visualizations.learning_curves import Measure
+from ddpg.visualizations.rollout import film_agent_steps
 from pipeline import results, stage, tracking
 from pipeline.exploration import page_of_seeds
 from pipeline.params import Params
@@ -56,11 +57,10 @@ def animate(params: Params) -> None:
             gif_frames=settings.gif_frames,
         )
     draw_poster(history, results.ANIMATE / "poster.png")
-    with replacing(results.ANIMATE / "explorer.html") as temporary:
-        temporary.write_text(page_of_seeds(evaluated, episodes), encoding="utf-8")
     action_value = ActionValue.load(policy)
     assert history.grid is not None  # the train stage always takes snapshots
     try:
+        explore(params, evaluated, episodes, policy)
         film(params, episodes[: settings.rollout_episodes], action_value, policy, history.grid)
     except ValueError as error:  # recorded in another environment or from other start states
         raise DamagedFileError(f"{trajectories}: {error}") from error
@@ -73,6 +73,24 @@ def animate(params: Params) -> None:
         rng=generator(params.evaluate.seed, Stream.BOOTSTRAP),
     )
     tracking.record("animate", evaluated.params, results.RESULTS)
+
+
+def explore(params: Params, evaluated: Result, episodes: Sequence[EpisodeHistory], policy: Path) -> None:
+    """Writes the explorer, with pictures of the recorded episodes if the environment draws some."""
+    frames = []
+    if not pictures.problem(params.environment.id, params.environment.kwargs):
+        with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
+            running_statistics.restore(env, policy)
+            seeds = evaluation_seeds(params, len(episodes))
+            repeat = params.train.action_repeat
+            frames = [film_agent_steps(env, each, seed, repeat) for each, seed in zip(episodes, seeds, strict=True)]
+    with replacing(results.ANIMATE / "explorer.html") as temporary:
+        temporary.write_text(page_of_seeds(evaluated, episodes, frames), encoding="utf-8")
+
+
+def evaluation_seeds(params: Params, n_episodes: int) -> list[int]:
+    """Those that the evaluation's first episodes start from."""
+    return [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(n_episodes)]
 
 
 def film(
@@ -100,7 +118,7 @@ def film(
     frames = render_rollout(
         make_env,
         episodes,
-        [episode_seed(params.evaluate.seed, Stream.EVALUATION_EPISODES, i) for i in range(len(episodes))],
+        evaluation_seeds(params, len(episodes)),
         params.train.action_repeat,
         action_value=action_value,
         frames_at_end=frames_at_end,

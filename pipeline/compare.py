@@ -4,18 +4,18 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from pipeline.errors import USER_ERRORS, report
-from pipeline.provenance.result import TABLES
-from pipeline.provenance.revision import WORKSPACE
+from pipeline.provenance.result import TABLES, Result
+from pipeline.provenance.revision import WORKSPACE, Revision
 from pipeline.reports.comparison import Comparison
 from pipeline.reports.comparison_folder import PAGE, require_replaceable, write_report
 from pipeline.reports.comparison_text import lines_of
 from pipeline.reports.metrics import METRICS
 from pipeline.revisions.names import resolve
-from pipeline.revisions.retrieval import results_of
+from pipeline.revisions.retrieval import results_of, results_or_tables_of
 
 _NAMES = ", ".join(metric.name for metric in METRICS)
 _RULES = """\
@@ -37,13 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     names = options.revisions or ["HEAD"]
     names += [WORKSPACE] * (len(names) == 1)
-    paths = TABLES if options.out is None else None
     try:
         if options.out is not None:
             require_replaceable(options.out)
         revisions = [resolve(name) for name in names]
         with ExitStack() as stack:
-            results = [stack.enter_context(results_of(revision, paths)).require("evaluate") for revision in revisions]
+            results = [stack.enter_context(_opened(each, options.out)).require("evaluate") for each in revisions]
             comparisons = [Comparison(results[0], other) for other in results[1:]]
             for comparison in comparisons:
                 print(*lines_of(comparison), "", sep="\n")
@@ -59,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{'Regression' if is_regression else 'No regression'} of {metric} beyond {amount:g}: {why}.")
             status = max(status, int(is_regression))
     return status
+
+
+def _opened(revision: Revision, out: Path | None) -> AbstractContextManager[Result]:
+    """A revision's result: its tables for the text, and all its files, as far as there are some, for a page."""
+    if out is None:
+        return results_of(revision, TABLES)
+    return results_or_tables_of(revision, lambda left_out: report("compare", left_out, 0))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,18 +4,22 @@ from collections.abc import Sequence
 
 from ddpg.history import EpisodeHistory, TrainingHistory, load_episodes
 from ddpg.visualizations.explorer import ExploredTraining, explorer_page, is_comparable
+from ddpg.visualizations.video import Frame
 from pipeline.provenance.result import Result
 from pipeline.stages import EVALUATE, TRAIN
 
 _MOST_SHOWN = 3
 
 
-def page_of_seeds(result: Result, evaluation_episodes: Sequence[EpisodeHistory]) -> str:
+def page_of_seeds(
+    result: Result, evaluation_episodes: Sequence[EpisodeHistory], evaluation_frames: Sequence[Sequence[Frame]] = ()
+) -> str:
     """The page of a result's seeds, the median seed first.
 
     Args:
         result: With the train and evaluate stages.
         evaluation_episodes: Of the median seed's best policy.
+        evaluation_frames: The environment's pictures in them; see `ExploredTraining`.
 
     Raises:
         MissingResultError: A file is missing.
@@ -23,7 +27,7 @@ def page_of_seeds(result: Result, evaluation_episodes: Sequence[EpisodeHistory])
     """
     median = result.median_seed
     others = [int(seed) for seed in result.training["seed"].unique() if seed != median]
-    trainings = [_explored(result, median, f"seed {median}", evaluation_episodes)]
+    trainings = [_explored(result, median, f"seed {median}", evaluation_episodes, evaluation_frames)]
     trainings += [_explored(result, seed, f"seed {seed}") for seed in others]
     return explorer_page(trainings, result.params["environment"]["id"])
 
@@ -48,7 +52,11 @@ def page_of_results(results: Sequence[Result]) -> str | None:
 
 
 def _explored(
-    result: Result, seed: int, name: str, evaluation_episodes: Sequence[EpisodeHistory] = ()
+    result: Result,
+    seed: int,
+    name: str,
+    evaluation_episodes: Sequence[EpisodeHistory] = (),
+    evaluation_frames: Sequence[Sequence[Frame]] = (),
 ) -> ExploredTraining:
     history = TrainingHistory.load(result.path(TRAIN, f"seeds/{seed}/history.npz"))
     records = result.training[result.training["seed"] == seed].set_index("episode")
@@ -60,6 +68,8 @@ def _explored(
         {} if returns is None else {int(str(number)): float(value) for number, value in returns.items()},
         int(best.max()) if len(best) else None,
         evaluation_episodes,
+        evaluation_frames,
+        result.params.get("train", {}).get("grid", {}).get("reference_state"),
     )
 
 

@@ -222,7 +222,7 @@ def _expected(schema: dict[str, Any]) -> str:
     if kind == "array":
         if "prefixItems" in schema:
             return f"a list of {len(schema['prefixItems'])}: " + ", ".join(map(_expected, schema["prefixItems"]))
-        return f"a list, not empty, each {_expected(schema['items'])}"
+        return f"a list{', not empty' * ('minItems' in schema)}, each {_expected(schema['items'])}"
     return {"boolean": "true or false", "string": "a text", "object": "a mapping", "null": "null"}[str(kind)]
 
 

@@ -186,7 +186,10 @@ def _with_values(text: str, values: Mapping[str, Any]) -> str:
 def _set(document: CommentedMap, values: Mapping[str, Any], lines: Sequence[str], section: str = "") -> None:
     """Sets, adds and removes values until a section has these, but for those that are kept."""
     for name in [name for name in document if name not in values and not is_in(f"{section}{name}", KEPT)]:
-        del document[name]
+        missing = [each for each in values if each not in document]
+        for meant in difflib.get_close_matches(name, missing, n=1):
+            _rename(document, name, meant)
+        document.pop(name, None)
     for name, value in values.items():
         old = document.get(name)
         if isinstance(value, Mapping) and isinstance(old, CommentedMap) and value and old:
@@ -194,6 +197,14 @@ def _set(document: CommentedMap, values: Mapping[str, Any], lines: Sequence[str]
         elif name not in document or show_value(old) != show_value(value):
             document[name] = _inline(value)
             _release_comment(document.ca.items.get(name), lines)
+
+
+def _rename(document: CommentedMap, old: str, new: str) -> None:
+    """Gives a key another name in the same place, with its comment."""
+    place, comment = list(document).index(old), document.ca.items.pop(old, None)
+    document.insert(place, new, document.pop(old))
+    if comment is not None:
+        document.ca.items[new] = comment
 
 
 def _release_comment(tokens: Sequence[Any] | None, lines: Sequence[str]) -> None:

@@ -12,9 +12,8 @@ from pipeline.errors import USER_ERRORS, RevisionError, report
 from pipeline.provenance.result import TABLES
 from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, params_of
 from pipeline.reports.result_page import page_of
-from pipeline.revisions.digests import digests_of
 from pipeline.revisions.names import resolve
-from pipeline.revisions.retrieval import results_of
+from pipeline.revisions.retrieval import results_of, results_or_tables_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,21 +52,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _page(revision: Revision) -> str:
-    """The page of a revision; if DVC lacks its files, as in a fresh clone, that of the tables that git has."""
+    """The page of a revision; of a workspace without results, as in a fresh clone, that of HEAD's tables."""
     try:
-        with results_of(revision) as result:
+        with results_or_tables_of(revision, _note) as result:
             return page_of(result)
     except RevisionError as error:
-        if revision.kind == WORKSPACE:  # files that are damaged are refused, not passed over
-            params_of(revision)
-            lock_of(revision)
-        committed = revision if revision.commit else resolve("HEAD") if revision.kind == WORKSPACE else None
-        if committed is None or not digests_of(committed):
+        if revision.kind != WORKSPACE:
             raise
-        with results_of(committed, TABLES) as result:
+        params_of(revision)  # files that are damaged are refused, not passed over
+        lock_of(revision)
+        with results_of(resolve("HEAD"), TABLES) as result:
             page = page_of(result)
-        report("show", f"{error}\nThe page shows what git has of {result.name}: numbers and curves, no films.", 0)
+        _note(f"{error}\nThe page shows what git has of {result.name}: numbers and curves, no films.")
         return page
+
+
+def _note(left_out: str) -> None:
+    report("show", left_out, 0)
 
 
 def _require_file(path: Path) -> None:

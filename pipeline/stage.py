@@ -11,6 +11,7 @@ from ddpg.finite import NotFiniteError
 from ddpg.numerics import obstacles
 from pipeline.errors import USER_ERRORS, StageError, report
 from pipeline.params import Params, load
+from pipeline.stages import SUMMARIZED
 
 
 def run(stage: Callable[[Params], None], description: str) -> NoReturn:
@@ -29,6 +30,7 @@ def run(stage: Callable[[Params], None], description: str) -> NoReturn:
         print(f"warning: results may differ from another machine's: {obstacle}", file=sys.stderr)
     # What cleans up after Ctrl-C then also does after SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    SUMMARIZED.unlink(missing_ok=True)
     try:
         stage(load())
     except KeyboardInterrupt:

@@ -13,6 +13,9 @@ PARAMS, LOCK, PIPELINE = "params.yaml", "dvc.lock", "dvc.yaml"
 
 RESULTS = Path("results")
 
+SUMMARIZED = RESULTS / "summary" / "said.txt"
+"""Exists once the results were summarized; every stage that runs deletes it, so that the summary follows."""
+
 
 @dataclass(frozen=True)
 class Stage:

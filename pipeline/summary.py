@@ -1,4 +1,8 @@
-"""The last stage, which has no results: says what came out and where to look. Also `python -m pipeline.summary`."""
+"""The last stage, which has no results: says what came out and where to look. Also `python -m pipeline.summary`.
+
+It also follows stages whose results are the committed ones, as in a fresh clone: DVC then finds nothing that changed,
+except that the file is missing which says that the results were summarized.
+"""
 
 import argparse
 import os
@@ -8,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ddpg.files import replacing
 from pipeline.errors import USER_ERRORS, report
 from pipeline.provenance.digests import complete_stages, stage_digest
 from pipeline.provenance.documents import lock_in, params_in
@@ -20,7 +25,7 @@ from pipeline.reports.formats import show_interval, show_number, show_percent
 from pipeline.revisions.digests import digests_of
 from pipeline.revisions.holders import tag_holders
 from pipeline.revisions.retrieval import results_of
-from pipeline.stages import LOCK, PARAMS, RESULTS, TRAIN
+from pipeline.stages import LOCK, PARAMS, RESULTS, SUMMARIZED, TRAIN
 from pipeline.tracking import RecordedRun, TrackingError, recorded_runs
 from pipeline.tracking.faults import without_secrets
 from pipeline.tracking.location import tracking_uri
@@ -42,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except USER_ERRORS as error:
         return report("summary", error, 1)
     print("", *lines, sep="\n")
+    SUMMARIZED.parent.mkdir(exist_ok=True)
+    with replacing(SUMMARIZED) as temporary:
+        temporary.write_text("The results were summarized.\n", encoding="utf-8")
     return 0
 
 
@@ -118,7 +126,7 @@ def next_steps(result: Result) -> Iterator[str]:
         what = (title(edits_since(head.commit, result.params)) if head else "") or "Renew the results"
         yield f"Next:            git add . && git commit --message {shlex.quote(what)}"
     if not _has_remote(root):
-        yield "To share it:     `dvc push` needs a remote, once: dvc remote add --default NAME ADDRESS"
+        yield "To share it:     name a remote, without which `dvc push` fails: dvc remote add --default NAME ADDRESS"
 
 
 def _head() -> Revision | None:

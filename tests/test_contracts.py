@@ -10,11 +10,11 @@ from ruamel.yaml import YAML
 from ddpg.config import AgentConfig, GridConfig, TrainingConfig
 from pipeline.check import PASSED
 from pipeline.params import AnimateConfig, EvaluateConfig, Params, TrackingConfig, TrainConfig
-from pipeline.stages import PARAMS, STAGES, TRAIN
+from pipeline.stages import PARAMS, STAGES, SUMMARIZED, TRAIN
 
 ROOT = Path(__file__).parents[1]
 DVC = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
-LOCKS = ("requirements.lock", "environments/mujoco.lock", "benchmarks/requirements.lock")
+LOCKS = ("requirements.lock", "environments/mujoco.lock", "notebooks/lab.lock", "benchmarks/requirements.lock")
 MODULES = {"train": ("train", "execution/seed_training"), "evaluate": ("evaluate",), "animate": ("animate",)}
 
 
@@ -60,6 +60,11 @@ def test_the_summary_comes_after_every_new_result():
     read = set(DVC["stages"]["summary"]["deps"])
     assert {f"results/animate/{name}" for name in STAGES["animate"].written} <= read
     assert {"results/train/episodes.csv", "results/evaluate/metrics.json"} <= read
+
+
+def test_the_summary_comes_also_after_results_that_are_the_same_or_restored():
+    """A stage that runs deletes its output, and DVC does not restore a stage whose output persists."""
+    assert DVC["stages"]["summary"]["outs"] == [{SUMMARIZED.as_posix(): {"persist": True}}]
 
 
 def test_dvc_can_restore_earlier_runs():

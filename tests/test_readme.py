@@ -4,14 +4,18 @@ from urllib.parse import unquote
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+from tests.pipeline.small import write_params
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 8
     monkeypatch.chdir(tmp_path)
+    write_params(tmp_path)
     session = {}
     for block in blocks:
         exec(block.replace("train_n_episodes(50", "train_n_episodes(2"), session)
@@ -20,10 +24,11 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert re.search(r"Episode 2 - epsilon: 0\.96, memory size: \d+, training score: .*, test score: ", printed)
     assert len(list(tmp_path.glob("training_animation_*.mp4"))) == 1
     assert (tmp_path / "explorer.html").exists()
-    assert session["agent"].config.ou_sigma == 0.25
+    assert (tmp_path / "returns.png").exists()
+    assert len(session["agent"].records) == session["params"].train.n_episodes
 
 
 def test_the_readme_opens_with_the_two_commands_and_names_files_that_exist():
     assert README.index("make repro") < README.index("make test") < README.index("## ")
     for link in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (Path(__file__).parents[1] / unquote(link)).exists(), link
+        assert (ROOT / unquote(link)).exists(), link

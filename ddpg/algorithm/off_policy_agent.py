@@ -72,11 +72,21 @@ class OffPolicyAgent:
         Args:
             observations: In the environment's units, shape (..., observation size).
             actions: Likewise, shape (..., action size).
+
+        Raises:
+            ValueError: The shapes are others.
         """
+        observations, actions = np.asarray(observations, np.float32), np.asarray(actions, np.float32)
+        batch, size = observations.shape[:-1], (self.observation_size, self.action_size)
+        if (observations.shape, actions.shape) != ((*batch, size[0]), (*batch, size[1])):
+            raise ValueError(
+                f"expected observations of shape (..., {size[0]}) and actions of shape (..., {size[1]}), "
+                f"received {observations.shape} and {actions.shape}"
+            )
         state = self.learner.state, self.observations
         if self._action_value is None or any(a is not b for a, b in zip(self._action_value[0], state, strict=True)):
             self._action_value = state, ActionValue(self.description, self.learner.critic_layers())
-        return self._action_value[1](np.asarray(observations, np.float32), np.asarray(actions, np.float32))
+        return self._action_value[1](observations, actions)
 
     def act(self, observation: ArrayLike, eps: float = 0.0) -> NDArray[np.float32]:
         """Chooses the action for an observation, both flat and in the environment's units.
@@ -87,8 +97,17 @@ class OffPolicyAgent:
 
         Returns:
             Shape (action size,), within the action space.
+
+        Raises:
+            ValueError: The observation is of another shape.
         """
-        return self.actions.unscale(self.scaled_action(np.asarray(observation, np.float32), eps))
+        observation = np.asarray(observation, np.float32)
+        if observation.shape != (self.observation_size,):
+            raise ValueError(
+                f"observation: expected shape ({self.observation_size},), received {observation.shape}; "
+                "agent.policy takes a batch of observations"
+            )
+        return self.actions.unscale(self.scaled_action(observation, eps))
 
     def scaled_action(self, observation: NDArray[Any], eps: float = 0.0) -> NDArray[Any]:
         """As `act`, in the networks' units, [-1, 1], which `observe` expects."""

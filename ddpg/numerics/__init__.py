@@ -63,6 +63,7 @@ def unsupported_machine() -> str | None:
 def _pin() -> list[str]:
     """Sets the variables; returns what was loaded too early to read them, in the form of `obstacles`."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # only errors
     if unsupported_machine():
         return []
     are_set = all(os.environ.get(name) == value for name, value in PINNED.items())

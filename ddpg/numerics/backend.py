@@ -8,11 +8,14 @@ import numpy as np
 
 from ddpg.numerics import checks, unsupported_machine
 from ddpg.numerics.lazy_imports import lazily
+from ddpg.numerics.quiet import silent_stderr
 
 # These load scikit-learn, much of SciPy, and Matplotlib: a third of the processor time of the import, and 80 MB.
-with lazily("keras.src.visualization", "keras.visualization", "keras.wrappers"):
+with lazily("keras.src.visualization", "keras.visualization", "keras.wrappers"), silent_stderr():
     import keras
     import tensorflow as tf
+
+    tf.config.list_physical_devices()  # which is when it looks for GPUs, and says that it found none
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(f"KERAS_BACKEND: expected tensorflow, received {keras.backend.backend()}")

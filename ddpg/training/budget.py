@@ -23,6 +23,8 @@ class TrainingProgress:
     """Successive validations, up to the newest, whose score reached the target."""
     in_episode: bool = False
     """Whether an episode is under way, or was ended by an exception."""
+    is_stopped: bool = False
+    """Whether it ends early because that was asked for."""
 
     @property
     def share(self) -> float:
@@ -35,7 +37,7 @@ class TrainingProgress:
         """Whether no episode is left."""
         n_to_stop = self.config.stop_after_n_solved
         is_solved = n_to_stop > 0 and self.n_solved >= n_to_stop
-        return is_solved or self.share == 1 or self.episodes >= self.config.n_episodes
+        return self.is_stopped or is_solved or self.share == 1 or self.episodes >= self.config.n_episodes
 
     def after(self, record: EpisodeRecord, environment_steps: int, target: float | None) -> "TrainingProgress":
         """The progress after one more episode.

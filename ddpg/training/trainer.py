@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class Trainer:
         self.n_successes = 0
         self.validation = Validation(env, agent.seed)
         self._is_tried = False
+        self._frozen = ExitStack()
 
     def train(self, config: TrainingConfig, on_step: StepCallback | None = None) -> Iterator[EpisodeRecord]:
         """Trains the agent; one that was trained before continues, with its episodes counted on.
@@ -96,8 +98,10 @@ class Trainer:
         """
         if self.progress is None:
             return
+        self._frozen.close()
         self._try_environment()
         self._drop_unfinished_episode()
+        self.progress.is_stopped = False
         config = self.progress.config
         target = config.target(self.history.reward_threshold)
         every = config.gen_q_a_frames_every_n_steps
@@ -117,6 +121,15 @@ class Trainer:
         if recorder is not None:
             recorder.at_the_end()
         self.close()
+
+    def stop(self) -> None:
+        """Lets the episode that was the last one so far be the last one of the training; `resume` runs those left."""
+        if self.progress is not None:
+            self.progress.is_stopped = True
+
+    def freeze_statistics(self) -> None:
+        """Keeps running statistics of the environment's wrappers as they are until the agent is trained."""
+        self._frozen.enter_context(running_statistics.frozen([self.env]))
 
     def close(self) -> None:
         """Closes the copies of the environment in which policies are validated; they are made again when needed."""

@@ -6,6 +6,7 @@ evaluates them itself, so that any plane of states can be drawn. Its parts are i
 
 import base64
 import html
+import io
 import json
 import math
 import re
@@ -18,12 +19,14 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from ddpg.files import replacing
 from ddpg.history import EpisodeHistory, NetworkWeights, TrainingHistory
 from ddpg.records import EpisodeRecord
 from ddpg.visualizations.notebook import HasHistory, Html
 from ddpg.visualizations.panels import finite
+from ddpg.visualizations.video import Frame
 
 MOST_BYTES = 4_900_000
 """Of a page. If the weights take more, those of some moments are left out, evenly over the training."""
@@ -33,6 +36,9 @@ _COLOUR_MAPS = ("viridis", "cividis", "PuOr", "RdBu")
 _PAGE = Path(__file__).parent / "explorer_page"
 _SCRIPTS = ("data.js", "network.js", "model.js", "draw.js", "planes.js", "charts.js", "controls.js")
 _SHARE_OF_EPISODES = 0.4  # of the page, at most
+_SHARE_OF_FRAMES = 0.12  # likewise
+_FRAME_WIDTH = 240  # pixels, at most
+_FRAME_COLOURS = 32
 _TEXT_SIZE = 4 / 3  # of base64
 
 
@@ -42,6 +48,11 @@ class HasRecords(HasHistory, Protocol):
     @property
     def records(self) -> list[EpisodeRecord]:
         """A record of each training episode."""
+        ...
+
+    @property
+    def progress(self) -> Any:
+        """How far the newest training is, with its configuration; `None` before the first."""
         ...
 
 
@@ -59,6 +70,10 @@ class ExploredTraining:
     """The training episode after which the policy was best."""
     evaluation_episodes: Sequence[EpisodeHistory] = ()
     """Of the best policy."""
+    evaluation_frames: Sequence[Sequence[Frame]] = ()
+    """The environment's pictures at the start of each of these episodes and after each agent step; empty: none."""
+    reference_state: Sequence[float] | None = None
+    """The state that is chosen at first; `None`: the start of an evaluation episode, or of a training episode."""
 
 
 def create_explorer(
@@ -77,7 +92,8 @@ def create_explorer(
     Raises:
         ValueError: The history has no snapshots with weights.
     """
-    training = explored("this training", agent.history, agent.records)
+    reference = None if agent.progress is None else agent.progress.config.grid.reference_state
+    training = explored("this training", agent.history, agent.records, reference_state=reference)
     if path is None:
         document = html.escape(explorer_page([training], title))
         style = "width: 100%; height: 900px; border: 0"
@@ -124,9 +140,10 @@ def explorer_page(
         "SCRIPT": "\n".join((_PAGE / name).read_text(encoding="utf-8") for name in _SCRIPTS),
     }
     every = _episodes_apart(trainings, most_bytes)
-    without_weights = _fill(parts, _contents(trainings, n_shown, every, [[] for _ in trainings]))
+    films = [_film(training.evaluation_frames, most_bytes) for training in trainings]
+    without_weights = _fill(parts, _contents(trainings, n_shown, every, films, [[] for _ in trainings]))
     weights = _choose_weights(trainings, n_shown, most_bytes - len(without_weights.encode()))
-    return _fill(parts, _contents(trainings, n_shown, every, weights))
+    return _fill(parts, _contents(trainings, n_shown, every, films, weights))
 
 
 def _fill(parts: Mapping[str, str], contents: Mapping[str, Any]) -> str:
@@ -199,14 +216,33 @@ def _thinned(weights: Sequence[NetworkWeights], most: int) -> list[NetworkWeight
     return [weights[round(i * (len(weights) - 1) / (most - 1))] for i in range(most)]
 
 
+def _film(episodes: Sequence[Sequence[Frame]], most_bytes: int) -> dict[str, Any]:
+    """Return every kth picture of the episodes as PNGs, so that they take a fair share of the page."""
+    encoded = [[_small_png(frame) for frame in frames] for frames in episodes]
+    n_bytes = sum(len(png) for images in encoded for png in images)
+    every = max(1, math.ceil(n_bytes * _TEXT_SIZE / (_SHARE_OF_FRAMES * max(most_bytes, 1))))
+    return {"every": every, "episodes": [[base64.b64encode(png).decode() for png in each[::every]] for each in encoded]}
+
+
+def _small_png(frame: Frame) -> bytes:
+    small = Image.fromarray(frame).reduce(math.ceil(frame.shape[1] / _FRAME_WIDTH))
+    file = io.BytesIO()
+    palette = small.quantize(_FRAME_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    palette.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
 def _contents(
-    trainings: Sequence[ExploredTraining], n_shown: int, every: int, weights: Sequence[Sequence[NetworkWeights]]
+    trainings: Sequence[ExploredTraining],
+    n_shown: int,
+    every: int,
+    films: Sequence[Mapping[str, Any]],
+    weights: Sequence[Sequence[NetworkWeights]],
 ) -> dict[str, Any]:
     """Return what the page shows, as JSON values; see `data.js` for the other end."""
     history = trainings[0].history
     grid = history.grid
     assert grid is not None
-    reference = grid.reference_state if grid.reference_state.size else _middle_of_visited(trainings)
     return {
         "dimensions": _dimensions(trainings),
         "actionNames": history.action_names,
@@ -217,24 +253,27 @@ def _contents(
             "x": grid.x_dimension,
             "y": grid.y_dimension if len(grid.y) > 1 else None,
             "action": grid.action_dimension,
-            "reference": reference.tolist(),
+            "reference": _reference_state(trainings),
         },
         "nActions": grid.n_actions,
         "colours": {name: _base64(colormaps[name](np.arange(256), bytes=True)[:, :3]) for name in _COLOUR_MAPS},
         "shown": list(range(min(n_shown, len(trainings)))),
-        "trainings": [_training(each, kept, every) for each, kept in zip(trainings, weights, strict=True)],
+        "trainings": [
+            _training(each, kept, every) | {"film": film}
+            for each, kept, film in zip(trainings, weights, films, strict=True)
+        ],
     }
 
 
 def _dimensions(trainings: Sequence[ExploredTraining]) -> list[dict[str, Any]]:
-    """Return name and limits of each observation dimension: those of the snapshots, else what episodes visited."""
+    """Return name and limits of each observation dimension: those of the snapshots and of what episodes visited."""
     history = trainings[0].history
     grid = history.grid
     assert grid is not None
     drawn = {grid.x_dimension: grid.x, **({grid.y_dimension: grid.y} if len(grid.y) > 1 else {})}
     described = []
     for i, name in enumerate(history.observation_names):
-        values = drawn[i] if i in drawn else _visited(trainings, i)
+        values = np.concatenate([drawn.get(i, []), _visited(trainings, i)])
         low, high = (float(values.min()), float(values.max())) if values.size else (-1.0, 1.0)
         described.append({"name": name, "low": low, "high": high if high > low else low + 1.0})
     return described
@@ -245,9 +284,14 @@ def _visited(trainings: Sequence[ExploredTraining], dimension: int) -> Any:
     return finite(episode.observations[:, dimension] for episode in episodes)
 
 
-def _middle_of_visited(trainings: Sequence[ExploredTraining]) -> Any:
-    n_dimensions = len(trainings[0].history.observation_names)
-    return np.array([np.median(_visited(trainings, i)) for i in range(n_dimensions)])
+def _reference_state(trainings: Sequence[ExploredTraining]) -> list[float]:
+    """Return the state that was named, or a start: the middle of bounds may be impossible, as of cosine and sine."""
+    first = trainings[0]
+    if first.reference_state is not None:
+        return list(first.reference_state)
+    episodes = [*first.evaluation_episodes, *first.history.training_episodes]
+    start: list[float] = episodes[0].observations[0].tolist()
+    return start
 
 
 def _training(training: ExploredTraining, weights: Sequence[NetworkWeights], every: int) -> dict[str, Any]:

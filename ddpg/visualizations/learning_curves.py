@@ -69,7 +69,7 @@ def draw_group(
     """Draw a group of seeds: faint curves with a star at each best policy, and their interquartile mean.
 
     The mean begins at the first episode by which every seed has had a value: it would jump where another seed joins.
-    It has a band, its bootstrap interval clipped to the range of the returns; a single seed has neither. See
+    It has a band, its interval clipped to the range of the returns; a single seed has neither. See
     `ddpg.evaluation.statistics`.
 
     Args:
@@ -98,7 +98,7 @@ def draw_group(
         ]
         means, lows, highs = np.transpose(intervals)
         lows, highs = (np.clip(ends, drawn[measure].min(), drawn[measure].max()) for ends in (lows, highs))
-        text = f"{100 * confidence_level:g} % bootstrap interval"
+        text = f"{100 * confidence_level:g} % interval"
         axes.fill_between(begun.index, lows, highs, color=colour, alpha=0.25, linewidth=0, label=text)
         text = f"interquartile mean of {returns.shape[1]} seeds"
         axes.plot(begun.index, means, color=colour, linewidth=2.2, label=text)

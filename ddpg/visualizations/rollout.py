@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddpg.environments.dimensions import names_of, split_unit
-from ddpg.environments.interface import as_action, flat_observation
+from ddpg.environments.interface import as_action, flat_observation, hold_action
 from ddpg.environments.running_statistics import frozen
 from ddpg.history import EpisodeHistory
 from ddpg.visualizations.rollout_picture import BACKGROUND, EpisodePicture, PathScene, cell_width, decimals
@@ -86,6 +86,30 @@ def render_rollout(
                 yield frame
 
     return frames()
+
+
+def film_agent_steps(env: gym.Env[Any, Any], episode: EpisodeHistory, seed: int, action_repeat: int = 1) -> list[Frame]:
+    """Return the environment's pictures at the start of a recorded episode and after each of its agent steps.
+
+    Args:
+        env: As `make_env` of `render_rollout` makes it.
+        episode: Recorded in this environment.
+        seed: Of its `env.reset`.
+        action_repeat: Environment steps for which an action was held.
+
+    Raises:
+        ValueError: The environment renders no arrays, or does not reproduce the recording.
+    """
+    _require_pictures_and_actions(env, None)
+    with frozen([env]):
+        observation, frames = flat_observation(env.reset(seed=seed)[0]), []
+        for i, recorded in enumerate(episode.observations):
+            if i:
+                observation = hold_action(env, episode.actions[i - 1], action_repeat).observation
+            if not np.allclose(observation, recorded, _TOLERANCE, _TOLERANCE):
+                raise _divergence(episode, seed, f"the state {recorded} after {i} agent steps", f"{observation}")
+            frames.append(np.array(env.render(), np.uint8))
+    return frames
 
 
 def _side_by_side(cells: Sequence[Iterable[Frame]], n_columns: int) -> Iterator[Frame]:

@@ -15,7 +15,6 @@ from pipeline.execution import seed_store
 from pipeline.execution.inputs import Inputs
 from pipeline.execution.workers import Send
 from pipeline.params import Params
-from pipeline.quiet import silent_stderr
 
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
@@ -40,8 +39,7 @@ class SeedTask(NamedTuple):
 
 def prepare() -> None:
     """Load TensorFlow."""
-    with silent_stderr():
-        import ddpg.numerics.backend  # noqa: F401
+    import ddpg.numerics.backend  # noqa: F401
 
 
 def train_seed(task: SeedTask, send: Send) -> None:

@@ -7,7 +7,7 @@ from pipeline.provenance.git import DIFF, project_root, run_git
 from pipeline.provenance.result import Result
 from pipeline.provenance.revision import Revision
 from pipeline.provenance.software import ENVIRONMENTS, PACKAGES, dependencies_of, packages_of
-from pipeline.reports.formats import show_value
+from pipeline.reports.formats import MISSING, show_value
 from pipeline.stages import flatten
 
 _NOT_CODE = ("results", "dvc.lock", "params.yaml", PACKAGES)
@@ -16,7 +16,7 @@ _SHORT_DIGEST = 10
 
 
 class Change(NamedTuple):
-    """A value that differs, as text; "none" where it is absent."""
+    """A value that differs, as text; a dash where it is absent."""
 
     name: str
     baseline: str
@@ -92,4 +92,4 @@ def _as_texts_if_known(source: str, baseline: Mapping[str, str], candidate: Mapp
 
 def _as_texts(baseline: Mapping[str, str], candidate: Mapping[str, str]) -> list[Change]:
     changed = changed_values(baseline, candidate)
-    return [Change(name, old or "none", new or "none") for name, (old, new) in changed.items()]
+    return [Change(name, old or MISSING, new or MISSING) for name, (old, new) in changed.items()]

@@ -36,7 +36,7 @@ def colour_of(index: int) -> str:
 
 
 def draw_learning_curves(results: Sequence[Result], measure: Measure) -> str:
-    """Each result's interquartile mean over seeds by episode with its bootstrap band, and its seeds faintly behind.
+    """Each result's interquartile mean over seeds by episode with its interval as a band, and its seeds faintly behind.
 
     Args:
         results: All of them have values of the measure.

@@ -163,6 +163,9 @@ class Comparison:
     def verdict(self) -> str:
         """The outcome in a sentence."""
         if self.identical:
+            edited = [result.name for result in (self.baseline, self.candidate) if result.is_edited]
+            if edited:
+                return f"The results are still the same: {' and '.join(edited)} was edited, and not run since."
             return "The results are identical: the same scores in every seed and episode."
         if not self.comparable:
             return "The environments differ: scores of different tasks cannot be compared."

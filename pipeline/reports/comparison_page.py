@@ -50,7 +50,7 @@ def page_of(results: Sequence[Result], comparisons: Sequence[Comparison], videos
             (
                 charts.draw_score_distributions(results),
                 "Returns of seeds (dots) and of their evaluation episodes (ticks), best and final policies; diamonds: "
-                f"the interquartile mean over seeds with its {_LEVEL} bootstrap interval",
+                f"the interquartile mean over seeds with its {_LEVEL} interval",
             ),
             (
                 charts.draw_performance_profile(results),

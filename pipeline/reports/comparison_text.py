@@ -78,10 +78,6 @@ def _shorten(text: str, width: int = WIDTH) -> str:
 def _markdown(comparison: Comparison) -> Iterator[str]:
     yield f"### {escape(comparison.candidate.name)} against {escape(comparison.baseline.name)}\n"
     yield f"**{escape(comparison.verdict)}**\n"
-    if comparison.scores and not comparison.identical:
-        yield from _score_table(comparison)
-    for caution in comparison.cautions():
-        yield f"> {escape(caution)}\n"
     changes = comparison.changes
     for title, changed in (
         ("Parameters", changes.parameters),
@@ -94,6 +90,10 @@ def _markdown(comparison: Comparison) -> Iterator[str]:
         yield "<details><summary>Code</summary>\n"
         yield from (f"    {line}" for line in changes.code.splitlines())
         yield "\n</details>\n"
+    if comparison.scores and not comparison.identical:
+        yield from _score_table(comparison)
+    for caution in comparison.cautions():
+        yield f"> {escape(caution)}\n"
     for role, result in (("Baseline", comparison.baseline), ("Candidate", comparison.candidate)):
         yield f"{role}: {escape(result.name)} ({escape(result.origin)})  "
     yield ""

@@ -17,7 +17,7 @@ from pipeline.provenance.documents import metrics_in
 from pipeline.provenance.git import project_root, run_git
 from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, params_of, text_of
 from pipeline.reports.changes import changed_values
-from pipeline.reports.formats import align, show_change, show_interval, show_percent, show_value
+from pipeline.reports.formats import MISSING, align, show_change, show_interval, show_percent, show_value
 from pipeline.revisions import names as revisions
 from pipeline.revisions.digests import all_digests
 from pipeline.stages import flatten
@@ -119,7 +119,7 @@ def csv_of(entries: Sequence[Entry]) -> str:
 
 
 def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
-    """The entries as a table, each with its date, subject and changes below.
+    """The entries as a table, each with its date, subject, changes and other names below.
 
     Args:
         entries: At least one.
@@ -137,7 +137,8 @@ def table_of(entries: Sequence[Entry], width: int, *, links: bool) -> str:
         else:
             lines.append(line)
         about = " ".join(filter(None, (entry.date, entry.environment * several, entry.subject)))
-        for text in filter(None, (about, ", ".join(_changes(entry)))):
+        also = f"still the result of {', '.join(entry.names)}" if entry.names else ""
+        for text in filter(None, (about, ", ".join(_changes(entry)), also)):
             lines += textwrap.wrap(
                 text, width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_long_words=False
             )
@@ -252,7 +253,7 @@ def _date_and_subject(revision: Revision) -> tuple[str, str]:
 def _cells(entry: Entry) -> tuple[str, ...]:
     return (
         "*" * entry.best,
-        f"{entry.revision} ({', '.join(entry.names)})" if entry.names else entry.revision,
+        entry.revision,
         str(entry.seeds),
         "" if entry.solved_share is None else show_percent(entry.solved_share),
         ""
@@ -264,7 +265,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 def _changes(entry: Entry) -> list[str]:
     shown = (
-        (name, *("none" if value is None else show_value(value) for value in pair))
+        (name, *(MISSING if value is None else show_value(value) for value in pair))
         for name, pair in entry.changed.items()
     )
     return [f"{name}: {show_change(old, new)}" for name, old, new in shown]

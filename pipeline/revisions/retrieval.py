@@ -1,7 +1,7 @@
 """Results of a revision as files: the workspace's own, or temporary copies from git, DVC and MLflow."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +10,7 @@ from pipeline.errors import RevisionError
 from pipeline.provenance.digests import complete_stages, content_digest, locked_digests
 from pipeline.provenance.documents import params_in
 from pipeline.provenance.git import project_root, run_git
-from pipeline.provenance.result import Result
+from pipeline.provenance.result import TABLES, Result
 from pipeline.provenance.revision import WORKSPACE, Revision, lock_of, naming, params_of, text_of
 from pipeline.stages import LOCK, PARAMS, PIPELINE, RESULTS
 from pipeline.tracking import TrackingError, download
@@ -39,6 +39,28 @@ def results_of(revision: Revision, paths: Sequence[str] | None = None) -> Iterat
             yield _download(revision, folder)
         else:
             yield _copy(revision, paths or [RESULTS.as_posix()], folder)
+
+
+@contextmanager
+def results_or_tables_of(revision: Revision, note: Callable[[str], object]) -> Iterator[Result]:
+    """As `results_of`; of a commit whose files DVC lacks, as in a fresh clone, the tables that git has.
+
+    Args:
+        revision: From `resolve`.
+        note: Reports what is left out.
+
+    Raises:
+        RevisionError: Tables are missing or invalid, or the files of a revision that is no commit.
+    """
+    with ExitStack() as stack:
+        try:
+            result = stack.enter_context(results_of(revision))
+        except RevisionError as error:
+            if revision.commit is None or not locked_digests(lock_of(revision)):
+                raise
+            result = stack.enter_context(results_of(revision, TABLES))
+            note(f"{error}\nThe page shows what git has of {result.name}: numbers and curves, no films.")
+        yield result
 
 
 def _copy(revision: Revision, paths: Sequence[str], folder: Path) -> Result:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.quiet import silent_stderr
+from ddpg.numerics.quiet import silent_stderr
 from pipeline.tracking.client import PAGE, Experiment, connect
 from pipeline.tracking.faults import costs_a_warning
 

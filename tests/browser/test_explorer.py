@@ -1,5 +1,6 @@
 """The explorer, as a user without a network sees it; its numbers are those of the library."""
 
+import dataclasses
 import re
 import time
 from types import SimpleNamespace
@@ -264,6 +265,61 @@ def test_two_trainings_are_compared_under_one_slider(page, agent, tmp_path, scre
     page.get_by_role("checkbox", name="b", exact=True).uncheck()
     expect(page.get_by_role("heading", level=3)).to_have_count(0)
     expect(page.locator("canvas.plane")).to_have_count(5)
+
+
+def test_an_evaluation_episode_is_driven_with_the_environments_pictures(page, agent, tmp_path):
+    episode = agent.history.test_episodes[0]
+    frames = [[np.full((20, 30, 3), min(step, 250), np.uint8) for step in range(episode.n_steps + 1)]]
+    training = explored("a", agent.history, agent.records, evaluation_episodes=[episode], evaluation_frames=frames)
+    write_explorer([training], tmp_path / "explorer.html", "a")
+    page.goto((tmp_path / "explorer.html").as_uri())
+    picture = page.get_by_role("img", name=re.compile("^The environment at agent step"))
+    expect(picture).to_have_count(0)
+    page.get_by_label("Evaluation of the best policy").check()
+    last = picture.get_attribute("src")
+    page.evaluate("goToStepOfEpisode(1)")
+    expect(picture).to_have_attribute("alt", "The environment at agent step 1")
+    assert picture.get_attribute("src") != last
+    assert picture.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [30, 20]
+    page.get_by_label("Training", exact=True).check()
+    expect(picture).to_have_count(0)
+
+
+def test_the_slider_ends_with_the_trainings_that_are_shown(page, agent, tmp_path):
+    longer = dataclasses.replace(agent.history, training_episodes=[*agent.history.training_episodes])
+    last = longer.training_episodes[-1]
+    more = dataclasses.replace(last, episode=last.episode + 1, first_step=last.last_step, epsilon=5e-17)
+    longer.training_episodes.append(more)
+    trainings = [explored(name, history, agent.records) for name, history in (("a", agent.history), ("b", longer))]
+    write_explorer(trainings, tmp_path / "explorer.html", "a and b")
+    page.goto((tmp_path / "explorer.html").as_uri())
+    slider = page.get_by_label("Agent step of the training")
+    ends = [agent.history.n_steps, longer.n_steps]
+    assert ends[0] < ends[1]
+    expect(slider).to_have_attribute("max", str(ends[0]))
+    page.get_by_role("checkbox", name="b", exact=True).check()
+    page.get_by_role("checkbox", name="a", exact=True).uncheck()
+    expect(slider).to_have_attribute("max", str(ends[1]))
+    expect(page.locator("#when")).to_contain_text(f"agent step {ends[1]} of {ends[1]} · episode 5 of 5 · ε\u00a00 ·")
+    page.get_by_role("checkbox", name="a", exact=True).check()
+    page.get_by_role("checkbox", name="b", exact=True).uncheck()
+    assert page.evaluate("state.step") == ends[0]
+
+
+def test_axes_that_count_have_whole_numbers(explorer):
+    drawn = explorer.evaluate(
+        """(() => {
+            const texts = [], draw = CanvasRenderingContext2D.prototype.fillText;
+            CanvasRenderingContext2D.prototype.fillText = function(text) { texts.push([this.canvas.className, text]); };
+            document.querySelectorAll("canvas").forEach(canvas => { canvas.shown = null; });
+            window.draw();
+            CanvasRenderingContext2D.prototype.fillText = draw;
+            return texts.filter(([name]) => name === "returns").map(([, text]) => text);
+        })()"""
+    )
+    assert {"1", "2", "3", "4", "episode"} <= set(drawn)
+    assert explorer.evaluate("ticks(0.5, 4.5, 12, 1)") == [1, 2, 3, 4]
+    assert explorer.evaluate("ticks(0.5, 4.5, 12).length") > 4
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,7 +6,7 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.wrappers import NormalizeObservation
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 from ddpg import DDPG, AgentConfig, GridConfig, TrainingConfig
 from ddpg.agent import load_policy_model
@@ -14,7 +14,7 @@ from ddpg.algorithm.action_value import ActionValue
 from ddpg.algorithm.policy import Policy
 from ddpg.algorithm.scaling import Moments
 from ddpg.environments.interface import UnsuitableEnvironmentError
-from ddpg.environments.running_statistics import restore, state_dict
+from ddpg.environments.running_statistics import frozen, restore, state_dict
 from tests.ddpg.environments.test_running_statistics import bits
 from tests.probes import Counter
 
@@ -61,8 +61,9 @@ def test_the_readmes_agent_prints_its_networks_and_every_hyperparameter(capsys):
 
 def test_the_readmes_training_prints_a_line_per_episode(capsys):
     trained(eps=1, eps_decay=1 / 50, action_repeat=5, run_tests=True, gen_q_a_frames_every_n_steps=10)
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
+    assert last.startswith("Nothing was learned: ")
     assert lines[0] == "Episode 1 - epsilon: 0.98, memory size: 2, training score: 6.00, test score: 6.00"
 
 
@@ -92,6 +93,58 @@ def test_refuses_what_it_does_not_know_before_any_work():
     with pytest.raises(ValueError, match="x_dimension"):
         agent.train_n_episodes(1, gen_q_a_frames_every_n_steps=1, grid={"x_dimension": 5})
     assert agent.history.training_episodes == []
+
+
+def test_refuses_observations_and_actions_of_another_shape():
+    agent = DDPG(mountain_car(), **SMALL)
+    with pytest.raises(ValueError, match=r"observation: expected shape \(2,\), received \(1, 2\)"):
+        agent.act([[-0.5, 0.0]])
+    for observations, actions in (([-0.5], [1.0]), ([[-0.5, 0.0]], [1.0]), ([[-0.5, 0.0]] * 2, [[1.0]]), (0.5, 1.0)):
+        with pytest.raises(ValueError, match=r"observations of shape \(\.\.\., 2\) and actions of shape \(\.\.\., 1\)"):
+            agent.q(observations, actions)
+
+
+def test_a_callback_ends_the_training_and_what_is_left_can_be_continued():
+    agent = DDPG(Counter(), seed=1, **SMALL)
+    records = []
+    agent.train_n_episodes(
+        5,
+        gen_q_a_frames_every_n_steps=2,
+        n_validation_episodes=2,
+        on_episode=lambda agent, record: record.episode < 2,
+        on_best_test_score=lambda agent, record: records.append(record.episode),
+    )
+    assert len(agent.records) == len(agent.history.training_episodes) == 2
+    assert agent.history.snapshots[-1].step == agent.history.n_steps
+    assert records
+    agent.continue_training()
+    assert len(agent.records) == 5
+    whole = trained(gen_q_a_frames_every_n_steps=2)
+    other = DDPG(Counter(), seed=1, **SMALL)
+    other.train_n_episodes(
+        4, n_validation_episodes=2, gen_q_a_frames_every_n_steps=2, on_episode=lambda agent, record: record.episode != 1
+    )
+    other.continue_training()
+    assert same_training(whole, other)
+
+
+def test_another_training_says_which_settings_are_others_and_any_that_nothing_was_learned(capsys):
+    agent = DDPG(
+        Counter(), seed=1, **SMALL | {"replay_batch_size": 64, "successes_before_learning": 3, "learning_starts": 63}
+    )
+    agent.train_n_episodes(1, action_repeat=2)
+    *_, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"Nothing was learned: the replay buffer holds \d transitions, and learning starts above 63; "
+        r"\d of 3 successes_before_learning were reached\.",
+        last,
+    )
+    agent.train_n_episodes(1, action_repeat=2)
+    assert "settings" not in capsys.readouterr().out
+    agent.train_n_episodes(1)
+    assert capsys.readouterr().out.startswith("Other settings than in the training before: action_repeat 2 → 1\n")
+    trained()
+    assert "Nothing" not in capsys.readouterr().out
 
 
 def test_callbacks_see_each_step_each_episode_and_each_record():
@@ -139,9 +192,24 @@ def test_a_loaded_agent_acts_through_the_running_statistics_that_the_saved_one_s
     agent = trained(env=NormalizeObservation(Counter()))
     agent.save(tmp_path)
     loaded = DDPG.load(tmp_path, NormalizeObservation(Counter()))
-    actions = [each.act(each.env.reset(seed=5)[0]) for each in (agent, loaded)]
+    with frozen([agent.env]):
+        actions = [each.act(each.env.reset(seed=5)[0]) for each in (agent, loaded)]
     np.testing.assert_array_equal(*actions)
     assert not np.array_equal(agent.act(NormalizeObservation(Counter()).reset(seed=5)[0]), actions[0])
+
+
+def test_a_loaded_agent_leaves_the_running_statistics_as_they_are_until_it_is_trained(tmp_path):
+    agent = trained(env=NormalizeReward(NormalizeObservation(Counter())))
+    agent.save(tmp_path)
+    env = NormalizeReward(NormalizeObservation(Counter()))
+    loaded = DDPG.load(tmp_path, env)
+    observation, _ = env.reset(seed=5)
+    env.step(loaded.act(observation))
+    assert bits(state_dict(env)) == bits(state_dict(agent.env))
+    loaded.test()
+    assert bits(state_dict(env)) == bits(state_dict(agent.env))
+    loaded.train_n_episodes(1, n_validation_episodes=2)
+    assert bits(state_dict(env)) != bits(state_dict(agent.env))
 
 
 def test_the_best_policy_is_saved_with_the_statistics_of_its_episode(tmp_path):

@@ -29,6 +29,7 @@ def names_opened(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pipeline.compare.resolve", resolve)
     monkeypatch.setattr("pipeline.compare.results_of", results_of)
+    monkeypatch.setattr("pipeline.compare.results_or_tables_of", lambda revision, note: results_of(revision))
     return names
 
 

@@ -59,8 +59,11 @@ def test_the_projects_own_file_is_valid_and_read_completely():
         ),
         (
             {"agent": {"hidden_layer_sizes_critic": [[16, 32]]}},
-            "agent.hidden_layer_sizes_critic[1]: expected a list, not empty, each a whole number of at least 1, "
-            "found nothing",
+            "agent.hidden_layer_sizes_critic[1]: expected a list, each a whole number of at least 1, found nothing",
+        ),
+        (
+            {"agent": {"hidden_layer_sizes_joint": 64}},
+            "agent.hidden_layer_sizes_joint: expected a list, each a whole number of at least 1, received 64",
         ),
         (
             {"environment": {"id": "Pendulum-v1"}, "train": {"stop_after_n_solved": 3}},

@@ -210,6 +210,13 @@ def test_values_that_a_newer_version_added_are_added(project):
     assert "\n  tau_actor: 0.3\n" in params_file(project).read_text()
 
 
+def test_a_misspelt_name_is_corrected_where_it_stands_and_keeps_its_comment(project):
+    text = params_file(project).read_text()
+    edit(project, "  tau_actor: 0.3 #", "  tau_acotr: 0.3 #")
+    assert main([DEFAULT, "--force"]) == 0
+    assert params_file(project).read_text() == text
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

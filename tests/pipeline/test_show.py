@@ -1,5 +1,6 @@
 import pytest
 
+from pipeline.compare import main as compare
 from pipeline.show import main
 from tests.pipeline.small import write_params
 
@@ -28,7 +29,7 @@ def test_an_unknown_revision_is_an_error_and_nothing_is_written(project, capsys)
     assert not (project.folder / "result.html").exists()
 
 
-def test_a_fresh_clone_shows_the_tables_that_git_has(repository, tmp_path, monkeypatch, capsys):
+def test_a_fresh_clone_shows_and_compares_the_tables_that_git_has(repository, tmp_path, monkeypatch, capsys):
     clone = tmp_path / "clone"
     repository.run("git", "clone", "--quiet", ".", str(clone))
     monkeypatch.setenv("DVC_ROOT", str(clone))
@@ -41,6 +42,12 @@ def test_a_fresh_clone_shows_the_tables_that_git_has(repository, tmp_path, monke
         page = (clone / "result.html").read_text()
         assert "95.00" in page
         assert "<video" not in page
+    assert compare(["HEAD~2", "HEAD", "--out", "report"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("The page shows what git has of HEAD") == 2
+    page = (clone / "report/index.html").read_text()
+    assert "agent.lr_actor" in page
+    assert "<video" not in page
 
 
 @pytest.mark.parametrize("out", [".", "params.yaml/result.html", "params.yaml/a/b/c", "a" * 300, f"{'a' * 300}/b"])

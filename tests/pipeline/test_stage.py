@@ -7,6 +7,7 @@ import pytest
 from ddpg.finite import NotFiniteError
 from pipeline import stage
 from pipeline.errors import MissingResultError, StageError
+from pipeline.stages import SUMMARIZED
 from tests.pipeline.small import write_params
 
 
@@ -54,6 +55,14 @@ def test_warns_if_results_depend_on_the_machine(project, monkeypatch, capsys):
     monkeypatch.setattr(stage, "obstacles", lambda: ["this is Linux on aarch64"])
     assert status(lambda: None) == 0
     assert capsys.readouterr().err == ("warning: results may differ from another machine's: this is Linux on aarch64\n")
+
+
+@pytest.mark.parametrize("act", [lambda: None, interrupt])
+def test_results_that_may_have_changed_count_as_not_summarized(project, act):
+    SUMMARIZED.parent.mkdir(parents=True)
+    SUMMARIZED.touch()
+    status(act)
+    assert not SUMMARIZED.exists()
 
 
 def test_statuses(project, capsys):

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from pipeline import results
+from pipeline.stages import SUMMARIZED
 from pipeline.summary import main, summarize
 
 OF_POLICIES = {
@@ -38,8 +39,9 @@ def test_says_where_to_look(repository, capsys):
     head = repository.run("git", "rev-parse", "--short=7", "HEAD").strip()
     assert f"Against {head}:  the same scores" in printed
     assert f"sqlite:///{repository.folder}/mlflow.db" in printed
-    assert "`dvc push` needs a remote" in printed
+    assert "name a remote, without which `dvc push` fails" in printed
     assert "git commit" not in printed
+    assert SUMMARIZED.exists()
 
 
 def test_names_the_difference_and_the_next_command(repository, capsys):
@@ -53,7 +55,7 @@ def test_names_the_difference_and_the_next_command(repository, capsys):
     assert "git add . && git commit --message 'lr_actor 0.01'" in printed
     repository.run("dvc", "remote", "add", "--default", "shared", "/tmp/nowhere")
     main([])
-    assert "needs a remote" not in capsys.readouterr().out
+    assert "name a remote" not in capsys.readouterr().out
 
 
 def test_a_damaged_result_of_head_costs_no_summary(repository, capsys):

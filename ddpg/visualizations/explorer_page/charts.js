@@ -9,10 +9,10 @@ const KINDS = {
 const KIND_NAMES = { training: "Training", test: "Test", evaluation: "Evaluation of the best policy" };
 
 // A chart with axes; `draw` gets what it needs to add lines.
-function drawChart(canvas, { x, y, xName, left = 48, yTicks = 4 }, draw) {
+function drawChart(canvas, { x, y, xName, isCount = false, left = 48, yTicks = 4 }, draw) {
   const { context, width, height } = prepared(canvas), bottom = xName ? 38 : 22;
   const frame = new Frame(left, 8, width - left - MARGIN, height - bottom - 8, x, y);
-  frame.drawAxes(context, { yTicks, xTicks: Math.max(2, Math.floor(frame.width / 70)) });
+  frame.drawAxes(context, { yTicks, xTicks: Math.max(2, Math.floor(frame.width / 70)), isCount });
   context.fillStyle = theme.soft;
   context.textAlign = "center";
   context.textBaseline = "bottom";
@@ -73,7 +73,7 @@ function drawHistory(canvas, name, yLimits) {
   const keys = histories.map(({ key, stride }) => `${key} ${stride}`);
   const y = yLimits ?? limitsAround(histories.flatMap(history => history[name]));
   drawUnlessShown(canvas, [...state.shown, ...keys, step].join(), () =>
-    drawChart(canvas, { x: [0, lastStep], y, xName: "agent step" }, (context, frame) => {
+    drawChart(canvas, { x: [0, lastStep], y, xName: "agent step", isCount: true }, (context, frame) => {
       histories.forEach((history, i) => {
         context.strokeStyle = trainingColour(state.shown[i]);
         context.lineWidth = 1.75;
@@ -165,7 +165,7 @@ function drawReturns(canvas, place) {
     const last = Math.max(...state.shown.map(i => trainings[i].episodes.training.at(-1).number));
     const returns = returnsOf(trainings[place]), y = limitsOfReturns();
     describeReturns(canvas, returns, current, last);
-    drawChart(canvas, { x: [0.5, last + 0.5], y, xName: "episode" }, (context, frame) => {
+    drawChart(canvas, { x: [0.5, last + 0.5], y, xName: "episode", isCount: true }, (context, frame) => {
       if (data.rewardThreshold !== null) drawThreshold(context, frame);
       drawCurrentEpisode(context, frame, current);
       for (const [kind, points] of Object.entries(returns)) drawPoints(context, frame, kind, points, current);
@@ -242,7 +242,7 @@ function drawTrace(canvas, trace, episode, cursor) {
 
 function drawSteps(canvas, { values, limits, isHeld }, episode, cursor) {
   const numbers = values(episode);
-  drawChart(canvas, { x: [0, Math.max(1, episode.steps)], y: limits }, (context, frame) => {
+  drawChart(canvas, { x: [0, Math.max(1, episode.steps)], y: limits, isCount: true }, (context, frame) => {
     const points = isHeld
       ? numbers.flatMap((value, i) => [[i, value], [i + 1, value]])
       : numbers.map((value, i) => [i, value]);
@@ -251,6 +251,21 @@ function drawSteps(canvas, { values, limits, isHeld }, episode, cursor) {
     frame.clipped(context, () => polyline(context, points.map(([x, y]) => [frame.toX(x), frame.toY(y)])));
     drawCursor(context, frame, cursor);
   });
+}
+
+// The environment's picture at a step of an evaluation episode; `null` where there is none.
+function pictureShown({ cursor }) {
+  if (state.kind !== "evaluation") return null;
+  const { every, episodes } = trainings[state.focus].film;
+  return episodes[state.evaluation]?.[Math.floor(cursor / every)] ?? null;
+}
+
+function drawFilm(shown) {
+  const image = document.getElementById("film"), picture = pictureShown(shown);
+  image.hidden = picture === null;
+  image.alt = `The environment at agent step ${shown.cursor}`;
+  if (image.picture !== picture && picture !== null) image.src = `data:image/png;base64,${picture}`;
+  image.picture = picture;
 }
 
 const ENDS = { goal: "reached the goal", end: "the task ended", limit: "ended by a limit" };

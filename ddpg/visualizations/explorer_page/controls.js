@@ -77,6 +77,7 @@ function draw() {
     else drawUnlessShown(canvas, "", () => prepared(canvas));
   });
   drawState();
+  drawFilm(shown);
   setText(byId("episode"), describeEpisode(shown));
   drawMoment();
   drawPoint();
@@ -90,7 +91,7 @@ function drawMoment() {
   byId("when").replaceChildren(
     element("b", {}, `agent step ${step.toLocaleString("en-US")}`), ` of ${lastStep.toLocaleString("en-US")} · `,
     element("b", {}, `episode ${episode.number}`), ` of ${training.episodes.training.length} · `,
-    `ε\u00a0${show(episode.epsilon, 2)} · networks of step ${weights.toLocaleString("en-US")}`,
+    `ε\u00a0${show(Math.round(episode.epsilon * 1e4) / 1e4, 2)} · networks of step ${weights.toLocaleString("en-US")}`,
   );
   byId("step").setAttribute("aria-valuetext", `agent step ${step}, episode ${episode.number}`);
 }
@@ -265,6 +266,9 @@ function changePlane(changes) {
 function showTraining(place, isShown) {
   const shown = isShown ? [...state.shown, place].sort((a, b) => a - b) : state.shown.filter(each => each !== place);
   if (shown.length) set({ shown, focus: shown.includes(state.focus) ? state.focus : shown[0] });
+  const isAtEnd = state.step >= lastStep;
+  byId("step").max = lastStep = lastStepOf(state.shown);
+  goTo(isAtEnd ? lastStep : state.step);
   buildChoices();
   buildRows();
   buildTraces();

@@ -28,10 +28,10 @@ function show(number, digits = 3) {
   return text.replace("-", "−").replace(/^−0$/, "0");
 }
 
-// Round numbers between two limits.
-function ticks(low, high, most) {
+// Round numbers between two limits, at least so far from each other: 1 for what is counted.
+function ticks(low, high, most, least = 0) {
   const span = high - low, unit = 10 ** Math.floor(Math.log10(span / most));
-  const step = [1, 2, 5, 10].map(factor => factor * unit).find(candidate => span / candidate <= most);
+  const step = Math.max(least, [1, 2, 5, 10].map(factor => factor * unit).find(each => span / each <= most));
   const first = Math.ceil(low / step - 1e-9);
   return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
 }
@@ -82,14 +82,14 @@ class Frame {
     return x >= this.left && x <= this.left + this.width && y >= this.top && y <= this.top + this.height;
   }
 
-  // Numbers along both axes, with light lines if they are asked for.
-  drawAxes(context, { xTicks, yTicks, grid = true }) {
+  // Numbers along both axes, with light lines if they are asked for, and at whole numbers where x is a count.
+  drawAxes(context, { xTicks, yTicks, grid = true, isCount = false }) {
     const { left, top, width, height } = this;
     context.lineWidth = 1;
     context.strokeStyle = theme.line;
     context.fillStyle = theme.soft;
     context.textBaseline = "top";
-    for (const value of xTicks ? ticks(...this.x, xTicks) : []) {
+    for (const value of xTicks ? ticks(...this.x, xTicks, isCount ? 1 : 0) : []) {
       const x = Math.round(this.toX(value)) + 0.5;
       if (grid) line(context, x, top, x, top + height); else line(context, x, top + height, x, top + height + 4);
       context.textAlign = "center";

@@ -6,7 +6,11 @@ const actionSize = data.actionNames.length;
 const trainings = data.trainings.map(raw => readTraining(raw, dimensions.length, actionSize));
 const colourMaps = {};
 for (const [name, text] of Object.entries(data.colours)) colourMaps[name] = decode(text, Uint8Array);
-const lastStep = Math.max(...trainings.map(training => training.nSteps));
+let lastStep = lastStepOf(data.shown); // the end of the slider
+
+function lastStepOf(shown) {
+  return Math.max(...shown.map(place => trainings[place].nSteps));
+}
 
 const state = {
   step: lastStep, // agent steps of training; a fraction while it plays
@@ -126,7 +130,7 @@ function differenceOf(baseline, candidate) {
 
 // Planes on a coarse grid at some moments of the run, from which its colour limits are taken; the dimensions that are
 // not drawn have their reference values, so that colours keep their meaning while the chosen state moves.
-const sampledPlanes = perTraining(() => [state.x, state.y, state.action].join(), place => {
+const sampledPlanes = perTraining(() => [state.x, state.y, state.action, lastStep].join(), place => {
   const training = trainings[place], cost = costOf(training.networks, data.nActions, actionSize);
   const affordable = Math.sqrt(4 * MULTIPLICATIONS_AT_REST / MOMENTS_OF_LIMITS / cost);
   const n = Math.max(4, Math.min(CELLS_OF_LIMITS, Math.floor(affordable)));

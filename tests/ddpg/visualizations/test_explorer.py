@@ -1,10 +1,12 @@
 import base64
 import dataclasses
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ddpg.history import NetworkWeights
 from ddpg.records import EpisodeRecord
@@ -59,15 +61,44 @@ def test_a_page_holds_episodes_returns_and_the_weights_where_they_change(history
     assert contents["dimensions"] == [{"name": f"state {i}", "low": -1.0, "high": 1.0} for i in range(2)]
 
 
-def test_dimensions_that_no_snapshot_drew_span_what_episodes_visited(history_of, history):
+def test_dimensions_span_the_snapshots_and_what_episodes_visited(history_of, history):
     wide = history_of(size=3)
     wide.networks, wide.weights = history.networks, history.weights
     contents = embedded(explorer_page([ExploredTraining("wide", wide)], "Walk"))
     visited = np.concatenate([each.observations[:, 2] for each in wide.training_episodes])
     assert contents["dimensions"][2] == {"name": "state 2", "low": visited.min(), "high": visited.max()}
-    assert contents["grid"]["reference"] == pytest.approx(
-        [np.median(np.concatenate([each.observations[:, i] for each in wide.training_episodes])) for i in range(3)]
+    beyond = dataclasses.replace(wide.training_episodes[0], observations=np.full((5, 3), [[0, -7, 0]], np.float32))
+    wide.training_episodes[0] = beyond
+    assert embedded(explorer_page([ExploredTraining("wide", wide)], "Walk"))["dimensions"][1]["low"] == -7
+
+
+def test_the_state_that_is_chosen_at_first_is_a_possible_one(history):
+    """The middle of the bounds may be none, as where states hold cosine and sine."""
+
+    def first(**others):
+        page = explorer_page([ExploredTraining("seed 1", history, **others)], "Walk")
+        return embedded(page)["grid"]["reference"]
+
+    assert first() == history.training_episodes[0].observations[0].tolist()
+    evaluation = history.test_episodes[:1]
+    assert first(evaluation_episodes=evaluation) == evaluation[0].observations[0].tolist()
+    assert first(evaluation_episodes=evaluation, reference_state=(0.5, 0.25)) == [0.5, 0.25]
+
+
+def test_pictures_of_evaluation_episodes_are_small_and_take_a_share_of_the_page(history):
+    frames = [np.full((300, 600, 3), (200, 30, 10 * i), np.uint8) for i in range(5)]
+    training = ExploredTraining(
+        "seed 1", history, evaluation_episodes=history.test_episodes[:1], evaluation_frames=[frames]
     )
+    (whole,) = embedded(explorer_page([training], "Walk"))["trainings"]
+    assert whole["film"]["every"] == 1
+    pictures = [Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB") for each in whole["film"]["episodes"][0]]
+    assert [each.size for each in pictures] == [(200, 100)] * 5
+    colours = [each.getpixel((50, 50)) for each in pictures]
+    np.testing.assert_allclose(colours, [(200, 30, 10 * i) for i in range(5)], atol=4)
+    n_bytes = sum(len(each) for each in whole["film"]["episodes"][0])
+    (thinned,) = embedded(explorer_page([training], "Walk", most_bytes=int(n_bytes / 0.12 / 1.9)))["trainings"]
+    assert thinned["film"] == {"every": 2, "episodes": [whole["film"]["episodes"][0][::2]]}
 
 
 def test_weights_that_do_not_fit_are_left_out_evenly_the_trainings_shown_first_last(history, monkeypatch):
@@ -116,6 +147,7 @@ def test_texts_cannot_end_the_page_and_nothing_is_requested(history):
 def test_an_agents_page_is_a_file_or_shown_by_notebooks(tmp_path, history):
     class Agent:
         records = (record(1, 5.0, True),)
+        progress = None
 
     agent = Agent()
     agent.history = history

@@ -11,7 +11,7 @@ from ddpg.environments.running_statistics import load_state_dict, state_dict
 from ddpg.evaluation.rollouts import run_episodes
 from ddpg.history import EpisodeHistory
 from ddpg.visualizations import render_rollout
-from ddpg.visualizations.rollout import _side_by_side
+from ddpg.visualizations.rollout import _side_by_side, film_agent_steps
 from tests.ddpg.visualizations.walk import BLUE, GREEN, GREY, Walk, record
 
 
@@ -166,3 +166,12 @@ def discrete() -> Walk:
 def test_invalid_arguments(make_env: Callable[[], Walk], n_episodes: int, seeds: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(render_rollout(make_env, [record()] * n_episodes, seeds))
+
+
+def test_pictures_of_agent_steps_are_those_of_their_last_environment_steps() -> None:
+    frames = film_agent_steps(Walk(n_steps=9), record(5, n_steps=9), 5, 2)
+    assert [int(frame[0, 0, 0]) // 10 for frame in frames] == [0, 2, 4, 6, 8, 9]
+    with pytest.raises(ValueError, match=r"replayed from seed 6: expected the state .* after 0 agent steps"):
+        film_agent_steps(Walk(), record(5), 6, 2)
+    with pytest.raises(ValueError, match="render_mode"):
+        film_agent_steps(Walk(render_mode=None), record(5), 5, 2)

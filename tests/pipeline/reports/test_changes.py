@@ -33,7 +33,7 @@ def test_changes_in_parameters_code_and_packages(repository, tmp_path):
     baseline = result(tmp_path, "first", [90] * 5, commit=first)
     candidate = result(tmp_path, "second", [90] * 5, commit=second, agent={"tau_actor": 0.1, "new": None})
     changes = changes_between(baseline, candidate)
-    assert changes.parameters == [Change("agent.tau_actor", "0.3", "0.1"), Change("agent.new", "none", "null")]
+    assert changes.parameters == [Change("agent.tau_actor", "0.3", "0.1"), Change("agent.new", "–", "null")]
     assert changes.packages == [Change("numpy", "2.1.0", "2.2.0")]
     assert "agent.py | 3 ++-" in changes.code
     assert "requirements.lock" not in changes.code

@@ -53,6 +53,15 @@ def test_identical_results_need_no_table(versus):
         assert "est return" not in text
 
 
+def test_an_edit_comes_before_the_scores_and_one_that_was_not_run_is_no_result(versus, monkeypatch):
+    for text in versus(BETTER, agent={"tau_actor": 0.1}):
+        assert text.index("0.1") < text.index("+2.00")
+    monkeypatch.setattr("pipeline.provenance.result.Result.is_edited", property(lambda result: result.name == "second"))
+    for text in versus(CLOSE):
+        assert "identical" not in text
+        assert "still the same: second was edited, and not run since" in " ".join(text.split())
+
+
 def test_different_environments_have_values_but_no_difference(versus):
     for text in versus(CLOSE, environment={"id": "Pendulum-v1"}):
         assert "96.00 [" in text
