@@ -6,8 +6,8 @@ train stage with MLflow's store, with a server that cannot be reached, and witho
 use apart.
 
 Then, with the default parameters, this commit against an earlier one in turn, each in clones and with results of its
-own: `dvc repro` from nothing, evaluate and animate again, `--help`, and `dvc repro` with nothing to do. Processor time is
-that of all processes.
+own: `dvc repro` from nothing, evaluate and animate again, `--help`, and `dvc repro` with nothing to do. Processor time
+is that of all processes.
 """
 
 import argparse

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,18 +75,22 @@ def meanwhile(work: Callable[..., None], *arguments: Any) -> Iterator[None]:
     """
     import joblib  # type: ignore[import-untyped]
 
+    # Unlike the standard library's, its processes end with their parent, and take functions of `__main__`.
+    from joblib.externals.loky import ProcessPoolExecutor  # type: ignore[import-untyped]
+
     if joblib.cpu_count() == 1:
         work(*arguments)
         yield
         return
+    pool = ProcessPoolExecutor(max_workers=1)
     try:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            parallel = joblib.Parallel(n_jobs=2, return_as="generator")
-            with closing(parallel([joblib.delayed(work)(*arguments)])) as done:
-                yield
-                next(done)
+        done = pool.submit(work, *arguments)
+        yield
+        done.result()
     except BrokenProcessPool as error:
         raise StageError("animate: a drawing process died, perhaps out of memory") from error
+    finally:
+        pool.shutdown(kill_workers=True)
 
 
 def draw_others(
