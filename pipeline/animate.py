@@ -83,14 +83,14 @@ def meanwhile(work: Callable[..., None], *arguments: Any) -> Iterator[None]:
         yield
         return
     pool = ProcessPoolExecutor(max_workers=1)
+    done = pool.submit(work, *arguments)
     try:
-        done = pool.submit(work, *arguments)
         yield
         done.result()
     except BrokenProcessPool as error:
         raise StageError("animate: a drawing process died, perhaps out of memory") from error
     finally:
-        pool.shutdown(kill_workers=True)
+        pool.shutdown(kill_workers=not done.done())
 
 
 def draw_others(
