@@ -3,9 +3,13 @@
 They go into `results/animate/`.
 """
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,66 +21,110 @@ from ddpg.environments.interface import Environment, make
 from ddpg.files import DamagedFileError, replacing
 from ddpg.history import EpisodeHistory, GridAxes, TrainingHistory, load_episodes
 from ddpg.seeding import Stream, episode_seed, generator
-from ddpg.visualizations import (
-    draw_learning_curves,
-    draw_phase_portrait,
-    draw_poster,
-    render_rollout,
-    write_mp4,
-    write_training_animation,
-)
-from ddpg.visualizations.learning_curves import Measure
-from ddpg.visualizations.rollout import film_agent_steps
 from pipeline import results, stage, tracking
-from pipeline.exploration import page_of_seeds
+from pipeline.errors import StageError
 from pipeline.params import Params
 from pipeline.provenance.result import Result
 from pipeline.stages import EVALUATE, TRAIN
 
-MEASURES: tuple[Measure, ...] = ("test_return", "validation_return", "training_return")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ddpg.visualizations.learning_curves import Measure
+
+# Modules that draw are imported where they are used: they take longer than the rest of `--help`.
+
+MEASURES: tuple["Measure", ...] = ("test_return", "validation_return", "training_return")
 """In order of preference for the learning curves: the first with values is drawn."""
 ROLLOUT = "rollout.mp4"
+MOST_FRAMES_PER_SECOND = 30
+"""Of the rollout: where the environment makes more steps per second, some are not drawn."""
 
 
 def animate(params: Params) -> None:
     """Draws everything and records it."""
+    from ddpg.visualizations import write_training_pictures
+
     evaluated, settings = Result(params=params.model_dump(mode="json")), params.animate
     history = TrainingHistory.load(evaluated.path(TRAIN, f"seeds/{evaluated.median_seed}/history.npz"))
     training = evaluated.read_training([*MEASURES, "is_best"])
     trajectories, policy = (evaluated.path(EVALUATE, name) for name in ("trajectories.npz", "policy"))
     episodes = load_episodes(trajectories)[: max(1, settings.rollout_episodes)]
     results.ANIMATE.mkdir(parents=True, exist_ok=True)
-
-    for name in ("training.mp4", "training.gif"):
-        write_training_animation(
+    with meanwhile(draw_others, params, evaluated, history.grid, episodes, policy):
+        write_training_pictures(
             history,
-            results.ANIMATE / name,
+            results.ANIMATE / "training.mp4",
+            results.ANIMATE / "training.gif",
+            results.ANIMATE / "poster.png",
             settings.fps,
             settings.every_n_steps,
             gif_width=settings.gif_width,
             gif_frames=settings.gif_frames,
         )
-    draw_poster(history, results.ANIMATE / "poster.png")
+        draw_curves(params, training, history.reward_threshold)
+    tracking.record("animate", evaluated.params, results.RESULTS)
+
+
+@contextmanager
+def meanwhile(work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Does some work in another process during the block, or before it on a single core; raises what it raised.
+
+    Raises:
+        StageError: The process died.
+    """
+    import joblib  # type: ignore[import-untyped]
+
+    # Unlike the standard library's, its processes end with their parent, and take functions of `__main__`.
+    from joblib.externals.loky import ProcessPoolExecutor  # type: ignore[import-untyped]
+
+    if joblib.cpu_count() == 1:
+        work(*arguments)
+        yield
+        return
+    pool = ProcessPoolExecutor(max_workers=1)
+    done = pool.submit(work, *arguments)
+    try:
+        yield
+        done.result()
+    except BrokenProcessPool as error:
+        raise StageError("animate: a drawing process died, perhaps out of memory") from error
+    finally:
+        pool.shutdown(kill_workers=not done.done())
+
+
+def draw_others(
+    params: Params, evaluated: Result, grid: GridAxes | None, episodes: Sequence[EpisodeHistory], policy: Path
+) -> None:
+    """Draws all but the training: the rollout, the explorer and the phase portrait."""
     action_value = ActionValue.load(policy)
-    assert history.grid is not None  # the train stage always takes snapshots
+    assert grid is not None  # the train stage always takes snapshots
     try:
         explore(params, evaluated, episodes, policy)
-        film(params, episodes[: settings.rollout_episodes], action_value, policy, history.grid)
+        film(params, episodes[: params.animate.rollout_episodes], action_value, policy, grid)
     except ValueError as error:  # recorded in another environment or from other start states
-        raise DamagedFileError(f"{trajectories}: {error}") from error
-    draw_policy(params, Policy.load(policy), episodes, history.grid)
+        raise DamagedFileError(f"{evaluated.path(EVALUATE, 'trajectories.npz')}: {error}") from error
+    draw_policy(params, Policy.load(policy), episodes, grid)
+
+
+def draw_curves(params: Params, training: "pd.DataFrame", reward_threshold: float | None) -> None:
+    """Draws the learning curves, of the first measure with values."""
+    from ddpg.visualizations import draw_learning_curves
+
     draw_learning_curves(
         training,
         results.ANIMATE / "learning_curves.png",
-        history.reward_threshold,
+        reward_threshold,
         next(measure for measure in MEASURES if training[measure].notna().any()),
         rng=generator(params.evaluate.seed, Stream.BOOTSTRAP),
     )
-    tracking.record("animate", evaluated.params, results.RESULTS)
 
 
 def explore(params: Params, evaluated: Result, episodes: Sequence[EpisodeHistory], policy: Path) -> None:
     """Writes the explorer, with pictures of the recorded episodes if the environment draws some."""
+    from ddpg.visualizations.rollout import film_agent_steps
+    from pipeline.exploration import page_of_seeds
+
     frames = []
     if not pictures.problem(params.environment.id, params.environment.kwargs):
         with make(params.environment.id, params.environment.kwargs, render_mode="rgb_array") as env:
@@ -100,11 +148,14 @@ def film(
 
     Of no episodes it writes a film of one empty frame, as DVC expects the file.
     """
+    from ddpg.visualizations import render_rollout, write_mp4
+
     if not episodes:
-        write_mp4([np.full((64, 64, 3), 255, np.uint8)], results.ANIMATE / "rollout.mp4", params.animate.rollout_fps)
+        write_mp4([np.full((64, 64, 3), 255, np.uint8)], results.ANIMATE / ROLLOUT, MOST_FRAMES_PER_SECOND)
         return
-    frames_per_second = params.animate.rollout_fps
-    frames_at_end = frames_per_second // 2
+    steps_per_frame = math.ceil(params.animate.rollout_fps / MOST_FRAMES_PER_SECOND)
+    frames_per_second = params.animate.rollout_fps / steps_per_frame
+    frames_at_end = round(frames_per_second / 2)
     problem = pictures.problem(params.environment.id, params.environment.kwargs)
     if problem:
         print(f"warning: {ROLLOUT} shows paths of the state, not the environment: {problem}", file=sys.stderr)
@@ -123,15 +174,20 @@ def film(
         action_value=action_value,
         frames_at_end=frames_at_end,
         plane=(grid.x_dimension, grid.y_dimension) if problem else None,
+        steps_per_frame=steps_per_frame,
     )
-    # The first state, then each step of the longest episode, then its last frame repeated.
-    n_frames = 1 + max(episode.environment_steps for episode in episodes) + frames_at_end
-    progress = tqdm(frames, ROLLOUT, n_frames, unit="frame", disable=None)
+    # The first state, those of the longest episode, then its last frame repeated.
+    n_steps = max(episode.environment_steps for episode in episodes)
+    n_frames = 1 + math.ceil(n_steps / steps_per_frame) + frames_at_end
+    # Below the bar of the training animation.
+    progress = tqdm(frames, ROLLOUT, n_frames, unit="frame", position=1, disable=None)
     write_mp4(progress, results.ANIMATE / ROLLOUT, frames_per_second)
 
 
 def draw_policy(params: Params, policy: Policy, episodes: Sequence[EpisodeHistory], grid: GridAxes) -> None:
     """Draws a policy's phase portrait with the paths of its episodes."""
+    from ddpg.visualizations import draw_phase_portrait
+
     with make(params.environment.id, params.environment.kwargs) as env:
         draw_phase_portrait(
             env,

@@ -71,7 +71,7 @@ class AnimateConfig(Config):
     rollout_episodes: Count
     """Evaluation episodes shown side by side; 0: none, which saves time in quick tries."""
     rollout_fps: PositiveCount
-    """Frames, and environment steps, per second of the rollout."""
+    """Environment steps per second of the rollout; up to 30 of them are drawn."""
 
 
 class TrackingConfig(Config):

@@ -107,8 +107,13 @@ for command in {COMMANDS}:
     assert loaded(script) == []
 
 
-def loaded(script):
-    """Which of the heavy packages a script loads."""
-    script += f"\nimport json, sys; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+def test_no_stage_loads_what_draws_before_it_draws():
+    script = "import pipeline.check, pipeline.train, pipeline.evaluate, pipeline.animate"
+    assert loaded(script, ["matplotlib", "av", "PIL", "joblib"]) == []
+
+
+def loaded(script, names=HEAVY):
+    """Which of the packages a script loads."""
+    script += f"\nimport json, sys; print(json.dumps([name for name in {names} if name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])

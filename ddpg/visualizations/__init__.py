@@ -11,7 +11,11 @@ Where to change what:
 - shared: `figure` (figures, colours, how numbers are written), `text` (fast text), `video` (mp4 and gif)
 """
 
-from ddpg.visualizations.animation import create_animation, draw_poster, write_training_animation
+from ddpg.visualizations.animation import (
+    create_animation,
+    write_training_animation,
+    write_training_pictures,
+)
 from ddpg.visualizations.explorer import create_explorer
 from ddpg.visualizations.learning_curves import draw_learning_curves
 from ddpg.visualizations.notebook import LiveReturns
@@ -28,9 +32,9 @@ __all__ = [
     "create_explorer",
     "draw_learning_curves",
     "draw_phase_portrait",
-    "draw_poster",
     "render_rollout",
     "select_snapshots",
     "write_mp4",
     "write_training_animation",
+    "write_training_pictures",
 ]

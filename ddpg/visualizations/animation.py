@@ -9,7 +9,7 @@ from functools import cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import joblib  # type: ignore[import-untyped]
 from PIL import Image
@@ -32,6 +32,8 @@ from ddpg.visualizations.video import (
 )
 
 Result = TypeVar("Result")
+Finish = Callable[[Iterator[Frame], Sequence[Snapshot]], Result]
+"""Converts the frames of a segment, all of which share their memory, and which show these snapshots."""
 
 _SUFFIXES = {"video_file": ".mp4", "gif": ".gif"}
 _DISPLAY_MODES = (*_SUFFIXES, "video", "js")
@@ -113,7 +115,7 @@ def write_training_animation(
     fps: float = 30,
     every_n_steps: int = 1,
     *,
-    gif_width: int = 600,
+    gif_width: int = 800,
     gif_frames: int = 360,
     colour_scale: ColourScaleOf = "run",
     n_processes: int | None = None,
@@ -140,7 +142,7 @@ def write_training_animation(
         draw_segments, history, size=_FULL_SIZE, colour_scale=colour_scale, n_processes=n_processes, name=path.name
     )
     if path.suffix == ".mp4":
-        join_mp4(draw(snapshots, partial(encode_mp4, fps=fps)), path)
+        join_mp4(draw(snapshots, partial(_encode, fps=fps)), path)
     elif path.suffix == ".gif":
         chosen, starts = choose_gif_frames(len(snapshots), fps, gif_frames)
         convert = partial(_convert_all, convert=partial(shrink, width=gif_width))
@@ -150,22 +152,84 @@ def write_training_animation(
         raise ValueError(f"{path}: expected the suffix .mp4 or .gif, received {path.suffix!r}")
 
 
-def draw_poster(history: TrainingHistory, path: Path) -> None:
-    """Write the last frame of the animation as PNG.
+def write_training_pictures(
+    history: TrainingHistory,
+    mp4: Path,
+    gif: Path,
+    poster: Path,
+    fps: float = 30,
+    every_n_steps: int = 1,
+    *,
+    gif_width: int = 800,
+    gif_frames: int = 360,
+    n_processes: int | None = None,
+) -> None:
+    """Write the animation as mp4 and as gif, as `write_training_animation` does, and its last frame as PNG.
+
+    Each frame is drawn once.
 
     Raises:
-        ValueError: The history has no snapshots.
+        ValueError: The history has no snapshots, or an argument is invalid.
+        RuntimeError: A drawing process died.
     """
-    last = select_snapshots(history)[-1]
-    frame = TrainingPicture(history, _FULL_SIZE).draw(last)
-    with replacing(path) as temporary:
-        Image.fromarray(frame[..., :3]).save(temporary, "PNG", optimize=True)
+    check_fps(fps)
+    snapshots = select_snapshots(history, every_n_steps)
+    chosen, starts = choose_gif_frames(len(snapshots), fps, gif_frames)
+    finish = partial(
+        _finish_all, fps=fps, width=gif_width, shrunk=frozenset(snapshots[i].step for i in chosen), last=snapshots[-1]
+    )
+    images: list[Image.Image] = []
+
+    def encoded() -> Iterator[bytes]:
+        for segment in draw_segments(history, snapshots, finish, _FULL_SIZE, "run", n_processes, mp4.stem):
+            images.extend(segment.images)
+            if segment.last is not None:
+                with replacing(poster) as temporary:
+                    Image.fromarray(segment.last).save(temporary, "PNG", optimize=True)
+            yield segment.mp4
+
+    join_mp4(encoded(), mp4)
+    write_gif(images, starts, gif, fps)
+
+
+class _Finished(NamedTuple):
+    mp4: bytes
+    images: list[Image.Image]
+    """For the gif."""
+    last: Frame | None
+    """The animation's last frame, if it is in this segment."""
+
+
+def _finish_all(
+    frames: Iterator[Frame],
+    segment: Sequence[Snapshot],
+    fps: float,
+    width: int,
+    shrunk: frozenset[int],
+    last: Snapshot,
+) -> _Finished:
+    images, poster = [], None
+
+    def seen() -> Iterator[Frame]:
+        nonlocal poster
+        for frame, snapshot in zip(frames, segment, strict=True):
+            if snapshot.step in shrunk:
+                images.append(shrink(frame, width))
+            if snapshot.step == last.step:
+                poster = frame[..., :3].copy()
+            yield frame
+
+    return _Finished(encode_mp4(seen(), fps), images, poster)
+
+
+def _encode(frames: Iterator[Frame], _: Sequence[Snapshot], fps: float) -> bytes:
+    return encode_mp4(frames, fps)
 
 
 def draw_segments(
     history: TrainingHistory,
     snapshots: Sequence[Snapshot],
-    finish: Callable[[Iterator[Frame]], Result],
+    finish: Finish[Result],
     size: tuple[int, int],
     colour_scale: ColourScaleOf,
     n_processes: int | None,
@@ -178,7 +242,7 @@ def draw_segments(
     Args:
         history: With a grid.
         snapshots: Some of its snapshots.
-        finish: Converts the frames of a segment, all of which share their memory. Must be picklable.
+        finish: See `Finish`. Must be picklable.
         size: Width and height of the frames.
         colour_scale: As in `TrainingPicture`.
         n_processes: As in `create_animation`.
@@ -201,7 +265,7 @@ def draw_segments(
     n_processes = min(n_processes, len(segments))
     if n_processes == 1:
         picture = TrainingPicture(history, size, colour_scale)
-        results = (finish(map(picture.draw, segment)) for segment in segments)
+        results = (finish(map(picture.draw, segment), segment) for segment in segments)
     else:
         results = _draw_in_processes(history, segments, finish, size, colour_scale, n_processes)
     with closing(results), tqdm(total=len(snapshots), desc=name, unit="frame", disable=None) as bar:
@@ -213,7 +277,7 @@ def draw_segments(
 def _draw_in_processes(
     history: TrainingHistory,
     segments: Iterable[Sequence[Snapshot]],
-    finish: Callable[[Iterator[Frame]], Result],
+    finish: Finish[Result],
     size: tuple[int, int],
     colour_scale: ColourScaleOf,
     n_processes: int,
@@ -238,11 +302,11 @@ def _draw_in_processes(
 def _draw_segment(
     file: Path,
     segment: Sequence[Snapshot],
-    finish: Callable[[Iterator[Frame]], Result],
+    finish: Finish[Result],
     size: tuple[int, int],
     colour_scale: ColourScaleOf,
 ) -> Result:
-    return finish(map(_picture(file, size, colour_scale).draw, segment))
+    return finish(map(_picture(file, size, colour_scale).draw, segment), segment)
 
 
 @cache
@@ -252,5 +316,5 @@ def _picture(file: Path, size: tuple[int, int], colour_scale: ColourScaleOf) -> 
     return TrainingPicture(TrainingHistory.load(file), size, colour_scale)
 
 
-def _convert_all(frames: Iterator[Frame], convert: Callable[[Frame], Result]) -> list[Result]:
+def _convert_all(frames: Iterator[Frame], _: Sequence[Snapshot], convert: Callable[[Frame], Result]) -> list[Result]:
     return [convert(frame) for frame in frames]

@@ -37,7 +37,7 @@ _MAX_TRACES = 8
 _REWARD_COLOUR = "#E69F00"
 _DIMENSION_COLOURS = ("#009E73", "#AA3377", "#56B4E9", "#8C564B", "#999933", "#7F7F7F")
 # In inches.
-_LEGEND_DROP = 0.4
+_LEGEND_DROP = 0.47
 
 
 class ScorePanel:
@@ -69,6 +69,10 @@ class ScorePanel:
         if ((all_scores < low) | (all_scores > high)).any():
             handles.append(Line2D([], [], linestyle="", marker="v", color="0.35", label="off the scale"))
         add_legend(self.axes, handles, n_columns=2)
+        _, _, right, top = self.axes.bbox.extents
+        baseline = top + TITLE_PAD * figure.dpi / 72
+        self.note = QuickText(right, baseline, "right", size=TITLE_SIZE, dpi=figure.dpi, colour="0.35")
+        """Room for a few words beside the title."""
 
     def _add_markers(self, marker: str, colour: str, size: float) -> Line2D:
         edge = "white" if marker == "o" else colour
@@ -84,8 +88,9 @@ class ScorePanel:
             numbers, scores = (values[:n_shown] for values in series)
             kinds = {"o": (scores >= low) & (scores <= high), "v": scores < low, "^": scores > high}
             for marker, shown in kinds.items():
-                lines[marker].set_data(numbers[shown], scores[shown].clip(low, high))
-                lines[marker].draw(renderer)
+                if shown.any():
+                    lines[marker].set_data(numbers[shown], scores[shown].clip(low, high))
+                    lines[marker].draw(renderer)
 
 
 class TraceScales:
@@ -154,13 +159,24 @@ class TracePanel:
         title: dict[str, Any] = {"size": TITLE_SIZE, "dpi": figure.dpi, "colour": colour}
         self._title = QuickText(left, baseline, **title)
         self._return = QuickText(right, baseline, "right", **title)
+        self._drawn_axes: dict[float, Any] = {}
 
-    def draw_frame(self, renderer: RendererBase, episode: EpisodeHistory | None, title: str) -> None:
-        """Draw what the frames of an episode share: title and x-axis."""
+    def draw_frame(self, canvas: Any, episode: EpisodeHistory | None, title: str) -> None:
+        """Draw what the frames of an episode share onto a figure's canvas: title and x-axis."""
+        renderer = canvas.get_renderer()
         self._title.draw(renderer, title)
-        if episode is not None:
-            self.axes.set_xlim(0, axis_end(episode.n_steps))
-            self.axes.xaxis.draw(renderer)
+        if episode is None:
+            return
+        end = axis_end(episode.n_steps)
+        self.axes.set_xlim(0, end)
+        if end in self._drawn_axes:
+            canvas.restore_region(self._drawn_axes[end])
+            return
+        # Drawn once for each end, since it takes longer than all else in a frame.
+        self.axes.xaxis.draw(renderer)
+        labels: Any = self.axes.xaxis.get_tightbbox(renderer)
+        box = Bbox.from_extents(labels.x0 - 2, labels.y0 - 2, labels.x1 + 2, self.axes.bbox.y0 + 2)
+        self._drawn_axes[end] = canvas.copy_from_bbox(box)
 
     def draw(self, renderer: RendererBase, episode: EpisodeHistory, n_steps: int) -> None:
         """Draw the first `n_steps` agent steps and their return."""

@@ -26,7 +26,7 @@ from ddpg.visualizations.figure import (
 from ddpg.visualizations.text import Align, QuickText
 
 # In points, from the bottom of a colour bar to the baseline of its numbers.
-_COLOUR_TICK_DROP = 14.5
+_COLOUR_TICK_DROP = 16.8
 
 
 class ColourScale(NamedTuple):

@@ -18,7 +18,8 @@ from ddpg.history import EpisodeHistory, FloatArray
 from ddpg.visualizations.figure import new_figure, write_figure
 
 _COLOUR_MAP = "RdBu"
-_TRAJECTORY_COLOUR = "black"
+# Told apart from each other, and from the actions' reds and blues.
+_FLOW_COLOUR, _TRAJECTORY_COLOUR = "0.6", "#3A0A5E"
 _GOAL_COLOUR = "#009E73"
 _N_COLOURS = 160
 _N_DISPLACEMENTS = 61
@@ -74,7 +75,8 @@ def draw_phase_portrait(
         mappable = _draw_actions(axes, policy, limits, plane, action_dimension, colours)
         x, y = _grid(limits, _N_DISPLACEMENTS)
         u, v = _displacements(env, policy, x, y, plane, action_repeat)
-        axes.streamplot(x, y, u, v, color="0.25", density=1.3, linewidth=0.7, arrowsize=0.9)
+        axes.streamplot(x, y, u, v, color=_FLOW_COLOUR, density=1.3, linewidth=0.8, arrowsize=0.9)
+        axes.plot([], [], color=_FLOW_COLOUR, linewidth=0.8, label="flow")
         _draw_paths(axes, episodes, plane)
         _draw_ends(axes, episodes, plane)
         arrows = f"streamlines of the displacement in an agent step of {held}"
@@ -209,11 +211,11 @@ def _draw_changes(axes: Axes, episodes: Sequence[EpisodeHistory], action_dimensi
 
 
 def _draw_paths(axes: Axes, episodes: Sequence[EpisodeHistory], plane: list[int]) -> None:
-    outline = [withStroke(linewidth=3, foreground="white")]
+    outline = [withStroke(linewidth=3.2, foreground="white")]
     for i, episode in enumerate(episodes):
         label = "episode" if i == 0 else None
         path = episode.observations[:, plane].T
-        axes.plot(*path, color=_TRAJECTORY_COLOUR, linewidth=1.4, path_effects=outline, label=label)
+        axes.plot(*path, color=_TRAJECTORY_COLOUR, linewidth=1.7, path_effects=outline, label=label)
 
 
 def _draw_ends(axes: Axes, episodes: Sequence[EpisodeHistory], plane: list[int]) -> None:

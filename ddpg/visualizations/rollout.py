@@ -33,6 +33,7 @@ def render_rollout(
     action_value: BatchActionValue | None = None,
     frames_at_end: int = 0,
     plane: Sequence[int] | None = None,
+    steps_per_frame: int = 1,
 ) -> Iterator[Frame]:
     """Replay episodes side by side and in step: each starts from its seed and takes the recorded actions.
 
@@ -47,9 +48,10 @@ def render_rollout(
         frames_at_end: How often the last frame is repeated.
         plane: Draw the path in these two dimensions of the state (of one if it has no more) instead of the
             environment's picture; for an environment that draws none.
+        steps_per_frame: Environment steps from frame to frame.
 
     Yields:
-        A frame per environment step, all of one shape, of even sizes and at most 1280 × 720 pixels. An episode that
+        The frames, all of one shape, of even sizes and at most 1280 × 720 pixels. An episode that
         has ended keeps its last frame, which says how it ended.
 
     Raises:
@@ -77,7 +79,7 @@ def render_rollout(
                 for number, (env, episode, scene) in enumerate(zip(envs, episodes, scenes, strict=True), 1)
             ]
             cells = [
-                _replay(picture, episode, seed, action_repeat, action_value)
+                _replay(picture, episode, seed, action_repeat, action_value, steps_per_frame)
                 for picture, episode, seed in zip(pictures, episodes, seeds, strict=True)
             ]
             for frame in _side_by_side(cells, n_columns):
@@ -115,15 +117,16 @@ def film_agent_steps(env: gym.Env[Any, Any], episode: EpisodeHistory, seed: int,
 def _side_by_side(cells: Sequence[Iterable[Frame]], n_columns: int) -> Iterator[Frame]:
     """Tile videos of one shape row by row; each keeps its last frame until the longest has ended."""
     n_rows = math.ceil(len(cells) / n_columns)
-    latest: Sequence[Frame] = ()
+    canvas: Frame | None = None
     for new in zip_longest(*cells):
-        latest = [last if frame is None else frame for frame, last in zip(new, latest or new, strict=True)]
-        height, width = latest[0].shape[:2]
-        canvas = np.full((n_rows * height, n_columns * width, 3), BACKGROUND, np.uint8)
-        for i, frame in enumerate(latest):
-            row, column = divmod(i, n_columns)
-            canvas[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
-        yield canvas
+        if canvas is None:
+            height, width = new[0].shape[:2]
+            canvas = np.full((n_rows * height, n_columns * width, 3), BACKGROUND, np.uint8)
+        for i, frame in enumerate(new):
+            if frame is not None:
+                row, column = divmod(i, n_columns)
+                canvas[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
+        yield canvas.copy()
 
 
 def _replay(
@@ -132,8 +135,9 @@ def _replay(
     seed: int,
     action_repeat: int,
     action_value: BatchActionValue | None,
+    steps_per_frame: int,
 ) -> Iterator[Frame]:
-    """Yield a frame before every environment step, and a last one.
+    """Yield a frame before every `steps_per_frame`-th environment step, and a last one.
 
     Raises:
         ValueError: The replay departs from its recording.
@@ -145,16 +149,20 @@ def _replay(
     ):
         raise _divergence(episode, seed, f"the start {recorded_start}", f"{observation}")
     q_values = None if action_value is None else action_value(episode.observations[:-1], episode.actions)
-    score, ended = 0.0, False
+    picture.visit(observation)
+    score, ended, n_steps = 0.0, False, 0
     for i, (action, recorded) in enumerate(zip(episode.actions, episode.rewards, strict=True)):
         if ended:
             raise _divergence(episode, seed, f"{episode.n_steps} agent steps", f"an end after {i}")
         q = None if q_values is None else float(q_values[i])
         reward = 0.0
         for _ in range(action_repeat):
-            yield picture.draw(observation, i + 1, score + reward, action, q)
+            if n_steps % steps_per_frame == 0:
+                yield picture.draw(observation, i + 1, score + reward, action, q)
             raw, step_reward, terminated, truncated, _ = env.step(as_action(env.action_space, action))
             observation = flat_observation(raw)
+            picture.visit(observation)
+            n_steps += 1
             reward += float(step_reward)
             ended = terminated or truncated
             if ended:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import gymnasium as gym
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from ddpg.environments.dimensions import names_of
 from ddpg.history import FloatArray
@@ -19,6 +20,8 @@ _MAX_WIDTH, _MAX_HEIGHT = 1280, 720
 _MIN_CELL_WIDTH = 400
 # In widths of the cell.
 _LINE_HEIGHT = 1 / 18
+# In heights of a line.
+_FONT_SIZE = 0.62
 # In pixels.
 _BORDER = 3
 _MAX_BARS_IN_COLUMN = 4
@@ -57,6 +60,20 @@ def decimals(value: float, n_digits: int) -> str:
     return f"{round(float(value), n_digits) + 0.0:.{n_digits}f}".replace("-", "−")
 
 
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+
+
+@lru_cache(maxsize=1024)
+def _written(text: str, line: int) -> Image.Image:
+    """Return the text as wide as it is, in the middle of a line of this height; most texts come again and again."""
+    font = _font(round(_FONT_SIZE * line))
+    image = Image.new("RGB", (math.ceil(font.getlength(text)) + 1, line), BACKGROUND)
+    ImageDraw.Draw(image).text((0, line / 2), text, _TEXT, font, "lm")
+    return image
+
+
 def _bars(n_actions: int) -> tuple[int, int]:
     """Return the columns and rows in which the actions' bars are laid out."""
     n_columns = min(math.ceil(n_actions / _MAX_BARS_IN_COLUMN), 3)
@@ -78,11 +95,14 @@ class PathScene:
     def __init__(self, names: Sequence[str], limits: FloatArray, plane: Sequence[int]) -> None:
         self._names, self._plane, self._limits = names, list(plane), limits
         self._path: list[tuple[float, float]] = []
-        self._font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 15)
+        self._font = _font(15)
 
-    def draw(self, observation: FloatArray) -> Image.Image:
-        """Return the picture after the next environment step."""
+    def visit(self, observation: FloatArray) -> None:
+        """Lengthen the path by an environment step."""
         self._path.append(self._pixel(observation))
+
+    def draw(self) -> Image.Image:
+        """Return the picture of the path so far."""
         width, height = self.size
         image = Image.new("RGB", self.size, (255, 255, 255))
         draw = ImageDraw.Draw(image)
@@ -128,13 +148,36 @@ class EpisodePicture:
         )
         self._width = width // 2 * 2
         self._line = round(self._width * _LINE_HEIGHT)
-        font = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
-        self._font = ImageFont.truetype(font, round(0.62 * self._line))
         self._title = self._fit(title, self._width - self._line)
+        self._bar_width = self._width / self._n_columns - self._line
+        self._bar_names = [self._fit(name, 0.34 * self._bar_width) for name in self._names]
+        self._shown = Image.new("RGB", (0, 0))
+
+    def _lay_out(self, picture: Image.Image) -> None:
+        """Make a frame for pictures of this size, with the title, and a black one that every picture differs from."""
+        self._inner = inner = (
+            self._width - 2 * _BORDER,
+            round((self._width - 2 * _BORDER) * picture.height / picture.width),
+        )
+        self._bottom = _BORDER + self._line + inner[1]
+        height = self._bottom + self._line * (self._n_rows + 1) + _BORDER
+        self._frame = Image.new("RGB", (self._width, height + height % 2), BACKGROUND)
+        self._frame.paste(0, (_BORDER, _BORDER + self._line, _BORDER + inner[0], self._bottom))
+        self._shown = Image.new("RGB", picture.size)
+        self._write(self._title, self._line / 2, _BORDER)
 
     def _fit(self, text: str, width: float) -> str:
         fitting = (shorten(text, n) for n in range(len(text), 1, -1))
-        return next((short for short in fitting if self._font.getlength(short) <= width), text[:1])
+        return next((short for short in fitting if _written(short, self._line).width <= width), text[:1])
+
+    def _write(self, text: str, x: float, top: float, *, to_the_left: bool = False) -> None:
+        image = _written(text, self._line)
+        self._frame.paste(image, (round(x) - image.width * to_the_left, round(top)))
+
+    def visit(self, observation: FloatArray) -> None:
+        """Take note of a state that the environment is in, whether it is drawn or not."""
+        if self._scene:
+            self._scene.visit(observation)
 
     def draw(
         self,
@@ -155,34 +198,40 @@ class EpisodePicture:
             q: Q of state and action.
             end: How the episode ended, if it has.
         """
-        picture = (
-            Image.fromarray(np.asarray(self.env.render())) if self._scene is None else self._scene.draw(observation)
-        )
+        picture = self._scene.draw() if self._scene else Image.fromarray(np.asarray(self.env.render()))
         if self._anchor is not None and action is not None:
             self._draw_arrow(picture, self._anchor(observation), float(action[0]))
-        width, line = self._width, self._line
-        inner = width - 2 * _BORDER
-        picture = picture.resize((inner, round(inner * picture.height / picture.width)), Image.Resampling.BILINEAR)
-        bottom = _BORDER + line + picture.height
-        height = bottom + line * (self._n_rows + 1) + _BORDER
-        image = Image.new("RGB", (width, height + height % 2), BACKGROUND)
-        image.paste(picture, (_BORDER, _BORDER + line))
-        draw = ImageDraw.Draw(image)
-        left = line / 2
-        draw.text((left, _BORDER + line / 2), self._title, _TEXT, self._font, "lm")
+        if self._shown.size != picture.size:
+            self._lay_out(picture)
+        self._show(picture)
+        draw, width = ImageDraw.Draw(self._frame), self._width
+        draw.rectangle((0, self._bottom, width, self._frame.height), BACKGROUND)
         texts = [f"Step {step}", f"Return {decimals(score, 1)}"]
         texts += [] if q is None else [f"Q {decimals(q, 2)}"]
-        for x, text in zip((left, 0.35 * width, 0.7 * width), texts, strict=False):
-            draw.text((x, bottom + line / 2), text, _TEXT, self._font, "lm")
-        if action is not None:
-            column_width = width / self._n_columns
-            for i, value in enumerate(action):
-                column, row = divmod(i, self._n_rows)
-                position = column * column_width + left, bottom + (row + 1.5) * line
-                self._draw_bar(draw, i, float(value), *position, column_width - line)
+        for x, text in zip((self._line / 2, 0.35 * width, 0.7 * width), texts, strict=False):
+            self._write(text, x, self._bottom)
+        for i, value in enumerate([] if action is None else action):
+            column, row = divmod(i, self._n_rows)
+            left = column * width / self._n_columns + self._line / 2
+            self._draw_bar(draw, i, float(value), left, self._bottom + (row + 1) * self._line)
         if end:
-            self._draw_end(draw, end, (0, 0, image.width - 1, image.height - 1))
-        return np.asarray(image)
+            self._draw_end(draw, end)
+        return np.asarray(self._frame)
+
+    def _show(self, picture: Image.Image) -> None:
+        """Scale into the frame what differs from the last picture; all of it would take most of the time."""
+        changed = ImageChops.difference(picture, self._shown).getbbox()
+        self._shown = picture
+        if changed is None:
+            return
+        width, height = self._inner
+        x, y = picture.width / width, picture.height / height
+        # The scaled pixels that a change reaches, and the part of the picture that they cover.
+        left, top = max(0, int(changed[0] / x) - 1), max(0, int(changed[1] / y) - 1)
+        right, bottom = min(width, int(changed[2] / x) + 2), min(height, int(changed[3] / y) + 2)
+        box = left * x, top * y, min(right * x, picture.width), min(bottom * y, picture.height)
+        part = picture.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box)
+        self._frame.paste(part, (_BORDER + left, _BORDER + self._line + top))
 
     def _draw_arrow(self, picture: Image.Image, tail: tuple[float, float], action: float) -> None:
         """Draw an arrow as long as the action is large, at most a sixth of the picture."""
@@ -196,27 +245,26 @@ class EpisodePicture:
         draw.line((x, y, tip - head, y), colour, round(unit))
         draw.polygon([(tip, y), (tip - head, y - head / 2), (tip - head, y + head / 2)], colour)
 
-    def _draw_bar(
-        self, draw: ImageDraw.ImageDraw, i: int, value: float, left: float, middle: float, width: float
-    ) -> None:
+    def _draw_bar(self, draw: ImageDraw.ImageDraw, i: int, value: float, left: float, top: float) -> None:
         """Draw a name, a bar from zero to the value between the action's bounds, and the value."""
         low, high = self._low[i], self._high[i]
-        start, length, half = left + 0.34 * width, 0.4 * width, 0.25 * self._line
+        start, length = left + 0.34 * self._bar_width, 0.4 * self._bar_width
+        middle, half = top + self._line / 2, 0.25 * self._line
         zero, end = (start + length * float(np.clip((x - low) / (high - low), 0, 1)) for x in (0.0, value))
-        draw.text((left, middle), self._fit(self._names[i], start - left), _TEXT, self._font, "lm")
+        self._write(self._bar_names[i], left, top)
         draw.rectangle((start, middle - half, start + length, middle + half), _TRACK)
         colour = _POSITIVE if value > 0 else _NEGATIVE
         draw.rectangle((min(zero, end), middle - half, max(zero, end), middle + half), colour)
         draw.line((zero, middle - 1.5 * half, zero, middle + 1.5 * half), _TEXT)
         text = decimals(value, 2) if abs(value) < 100 else show_number(value)
-        draw.text((left + width, middle), text, _TEXT, self._font, "rm")
+        self._write(text, left + self._bar_width, top, to_the_left=True)
 
-    def _draw_end(self, draw: ImageDraw.ImageDraw, text: str, outline: tuple[int, int, int, int]) -> None:
+    def _draw_end(self, draw: ImageDraw.ImageDraw, text: str) -> None:
         """Draw a coloured border, and a label at the picture's upper edge."""
         colour = _GOAL if text == "goal reached" else _OTHER_END
-        draw.rectangle(outline, outline=colour, width=_BORDER)
-        middle, line = self._width / 2, self._line
-        top = _BORDER + 1.4 * line
-        half = self._font.getlength(text) / 2 + 0.5 * line
+        (width, height), line, font = self._frame.size, self._line, _font(round(_FONT_SIZE * self._line))
+        draw.rectangle((0, 0, width - 1, height - 1), outline=colour, width=_BORDER)
+        middle, top = width / 2, _BORDER + 1.4 * line
+        half = font.getlength(text) / 2 + 0.5 * line
         draw.rounded_rectangle((middle - half, top, middle + half, top + 1.2 * line), 0.6 * line, colour)
-        draw.text((middle, top + 0.6 * line), text, (255, 255, 255), self._font, "mm")
+        draw.text((middle, top + 0.6 * line), text, (255, 255, 255), font, "mm")

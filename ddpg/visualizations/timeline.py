@@ -1,6 +1,7 @@
 """Which snapshots become frames, and what had happened by the agent step of a frame."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,3 +54,23 @@ def select_snapshots(history: TrainingHistory, every_n_steps: int = 1) -> list[S
     passes_a_multiple = np.diff(steps // every_n_steps, prepend=before_first) > 0
     passes_a_multiple[-1] = True
     return [history.snapshots[i] for i in np.flatnonzero(passes_a_multiple).tolist()]
+
+
+def count_before_learning(snapshots: Sequence[Snapshot]) -> int:
+    """Return how many snapshots were taken before the networks first changed; all, if they never did.
+
+    None if the second already differs, since then nobody knows whether the first is from before.
+    """
+    if not snapshots:
+        return 0
+    first = snapshots[0]
+    changed = (
+        i
+        for i, snapshot in enumerate(snapshots)
+        if not (
+            np.array_equal(snapshot.q_max, first.q_max, equal_nan=True)
+            and np.array_equal(snapshot.policy, first.policy, equal_nan=True)
+        )
+    )
+    n = next(changed, len(snapshots))
+    return n if n > 1 else 0

@@ -13,15 +13,15 @@ from ddpg.visualizations.charts import MAX_ACTIONS, ScorePanel, TracePanel, Trac
 from ddpg.visualizations.figure import TEST_COLOUR, TICK_SIZE, TRAINING_COLOUR, new_canvas, shorten, show_number
 from ddpg.visualizations.panels import ColourScale, GridPanel, Trajectory, colour_limits
 from ddpg.visualizations.text import QuickText
-from ddpg.visualizations.timeline import Moment, moment_at
+from ddpg.visualizations.timeline import Moment, count_before_learning, moment_at
 from ddpg.visualizations.video import Frame
 
 ColourScaleOf = Literal["run", "frame"]
 """Whether colour scales of Q and its gradient are the same in all frames, or each frame's own."""
 
 _WIDTH, _HEIGHT = 1280, 720
-_LEFT, _RIGHT = 84, 1256
-_HEADER_SIZE = 16
+_LEFT, _RIGHT = 100, 1256
+_HEADER_SIZE = 17
 _HEADER_BASELINE = 32
 _CHART_TITLE = 32
 # A PNG of this width is written in half the time of one of 1280, and is still legible.
@@ -31,8 +31,9 @@ _NETWORKS_WIDTH = 960
 class TrainingPicture:
     """Draws snapshots and the episodes around them: panels of the networks above, returns and traces below.
 
-    Colour scales are the same in all frames. They end at the 1st and 99th percentile over the history's snapshots,
-    so that an outlier does not flatten the rest: values beyond have the colour of the end. With `colour_scale`
+    Colour scales are the same in all frames. They end at the 1st and 99th percentile over the later half of the
+    snapshots since learning began, because values early in learning may be many times larger, and would flatten all
+    that come later: values beyond have the colour of the end. With `colour_scale`
     "frame" those of Q and its gradient end at the percentiles of each frame. Gradients are centred on zero, actions
     on the middle of their range, which is always their scale. dQ/da is per scaled action in [-1, 1]; actions are in
     the environment's units. There are a gradient and a policy for each of the first four actions.
@@ -62,6 +63,9 @@ class TrainingPicture:
         inch = _WIDTH / 100
         self._canvas = new_canvas(inch, inch * height / width, width / inch)
         self._figure, self._renderer = self._canvas.figure, self._canvas.get_renderer()
+        n_before_learning = count_before_learning(history.snapshots)
+        self._learned = history.snapshots[n_before_learning:]
+        self._learns_after = history.snapshots[n_before_learning - 1].step if n_before_learning else -1
         self._panels: list[tuple[GridPanel, Callable[[Snapshot], FloatArray]]] = []
         self._add_panels()
         self._add_notes()
@@ -80,7 +84,7 @@ class TrainingPicture:
         maximised = self._grid.action_dimension
         over = f"over {names[maximised]}" if len(names) > 1 else ""
         q_max = self._add_panel(layout.q_max, ColourScale("Q max", over, "viridis"), "q_max")
-        self._add_panel(layout.q_std, ColourScale("Q standard deviation", over, "cividis"), "q_std")
+        self._add_panel(layout.q_std, ColourScale("Spread of Q", over, "cividis"), "q_std")
         action_scale = self._action_scale("Action at Q max", maximised)
         self._add_panel(layout.action_at_q_max, action_scale, "action_at_q_max")
         self._panels_with_paths = [q_max]
@@ -105,7 +109,8 @@ class TrainingPicture:
             return values if action is None else values[..., action]
 
         if scale.limits is None and self._colour_scale == "run":
-            limits = colour_limits(map(values_of, self._history.snapshots), symmetric=scale.symmetric)
+            later = self._learned[len(self._learned) // 2 :] or self._history.snapshots
+            limits = colour_limits(map(values_of, later), symmetric=scale.symmetric)
             scale = scale._replace(limits=limits)
         x_name = names[grid.x_dimension] if boxes.with_x_labels else ""
         y_name = names[grid.y_dimension] if len(grid.y) > 1 and boxes.panel[0] == _LEFT else ""
@@ -123,7 +128,7 @@ class TrainingPicture:
             )
             if episodes
         ]
-        notes = [f"colours: {'whole run' if self._colour_scale == 'run' else 'each frame'}"]
+        notes = [f"colours: {'later half' if self._colour_scale == 'run' else 'each frame'}"]
         n_held = len(self._history.observation_names) - (2 if len(self._grid.y) > 1 else 1)
         if n_held:
             notes.append(f"{n_held} state{'s' if n_held > 1 else ''} held")
@@ -131,13 +136,14 @@ class TrainingPicture:
         if n_actions > MAX_ACTIONS:
             notes.append(f"first {MAX_ACTIONS} of {n_actions} actions")
         in_a_row = len(self._layout.policies) == 1
-        handles.append(Line2D([], [], linestyle="", label=(", " if in_a_row else "\n").join(notes)))
-        box = _bounds(self._layout.notes)
+        text = (", " if in_a_row else "\n").join(notes)
+        self._figure.text(*_bounds(self._layout.notes).p0, text, fontsize=TICK_SIZE, verticalalignment="top")
+        box = _bounds(self._layout.paths)
         self._figure.legend(
             handles=handles,
             loc="upper left",
             bbox_to_anchor=(box.x0, box.y1),
-            ncols=len(handles) if in_a_row else 1,
+            ncols=2 if in_a_row else 1,
             frameon=False,
             fontsize=TICK_SIZE,
             handlelength=1.2,
@@ -171,6 +177,8 @@ class TrainingPicture:
             panel.draw(self._renderer, values_of(snapshot))
         self._draw_paths(moment)
         self._step.draw(self._renderer, f"agent step {snapshot.step:,}")
+        if snapshot.step <= self._learns_after:
+            self._scores.note.draw(self._renderer, "not learning yet")
         return np.asarray(self._canvas.buffer_rgba())
 
     def _draw_episode(self, number: int, moment: Moment) -> None:
@@ -186,16 +194,16 @@ class TrainingPicture:
         self._header.draw(self._renderer, f"Episode {number}{header}")
         self._scores.draw(self._renderer, moment.n_finished, moment.n_tested)
         title = f"Training episode {number}" if training else f"Training episode {number}: not recorded"
-        self._training_trace.draw_frame(self._renderer, training, title)
+        self._training_trace.draw_frame(self._canvas, training, title)
         self._test_path_image = None
         if moment.n_tested:
             test = self._history.test_episodes[moment.n_tested - 1]
-            self._test_trace.draw_frame(self._renderer, test, f"Test episode {test.episode}")
+            self._test_trace.draw_frame(self._canvas, test, f"Test episode {test.episode}")
             self._test_trace.draw(self._renderer, test, test.n_steps)
             self._test_path_image = self._test_path.draw(test.observations)
         else:
             title = "No test episode yet" if self._history.test_episodes else "No test episodes"
-            self._test_trace.draw_frame(self._renderer, None, title)
+            self._test_trace.draw_frame(self._canvas, None, title)
         self._episode_background = self._canvas.copy_from_bbox(self._figure.bbox)
         self._episode_drawn = drawn
 
@@ -250,6 +258,8 @@ class _Layout(NamedTuple):
     action_at_q_max: _PanelBoxes
     gradients: list[_PanelBoxes]
     policies: list[_PanelBoxes]
+    paths: Pixels
+    """The legend of the episodes' paths; it and the notes may be larger."""
     notes: Pixels
     scores: Pixels
     training_trace: Pixels
@@ -259,22 +269,23 @@ class _Layout(NamedTuple):
 def _layout(n_actions: int) -> _Layout:
     """Return one row of panels for one action; for more, two rows with a column for each action."""
     if n_actions == 1:
-        columns = [_PanelBoxes((left, 80, 196, 196), (left, 328, 196, 12), True) for left in _spread(5, 196)]
+        columns = [_PanelBoxes((left, 80, 196, 196), (left, 340, 196, 12), True) for left in _spread(5, 196)]
         q_max, q_std, gradient, action_at_q_max, policy = columns
         panels = q_max, q_std, action_at_q_max, [gradient], [policy]
-        return _Layout(*panels, (472, 18, 560, 20), *_chart_boxes(top=420, height=200))
+        return _Layout(*panels, (560, 16, 0, 0), (_LEFT, 380, 0, 0), *_chart_boxes(top=436, height=184))
     n_columns = 2 + n_actions
     # At least 36 pixels apart.
     width = (_RIGHT - _LEFT - 36 * (n_columns - 1)) // n_columns // 4 * 4
     lefts = _spread(n_columns, width)
-    upper = [_PanelBoxes((left, 68, width, 124), (left, 200, width, 8), False) for left in lefts]
-    lower = [_PanelBoxes((left, 272, width, 124), (left, 440, width, 8), True) for left in lefts]
+    upper = [_PanelBoxes((left, 64, width, 124), (left, 196, width, 8), False) for left in lefts]
+    lower = [_PanelBoxes((left, 276, width, 124), (left, 448, width, 8), True) for left in lefts]
     panels = upper[0], upper[1], lower[0], upper[2:], lower[2:]
-    return _Layout(*panels, lower[1].panel, *_chart_boxes(top=512, height=108))
+    legend = lower[1].panel[:2]
+    return _Layout(*panels, (*legend, 0, 0), (legend[0], legend[1] + 60, 0, 0), *_chart_boxes(top=528, height=92))
 
 
 def _chart_boxes(top: int, height: int) -> tuple[Pixels, Pixels, Pixels]:
-    return (_LEFT, top, 316, height), (452, top, 380, height), (876, top, 380, height)
+    return (_LEFT, top, 300, height), (452, top, 380, height), (876, top, 380, height)
 
 
 def _spread(n: int, width: int) -> list[int]:

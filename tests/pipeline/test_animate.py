@@ -1,3 +1,4 @@
+import os
 import re
 
 import av
@@ -9,12 +10,13 @@ from PIL import Image
 
 from ddpg import DDPG
 from ddpg.config import GridConfig
+from ddpg.evaluation.rollouts import run_episodes
 from ddpg.files import DamagedFileError
 from ddpg.history import save_episodes
 from ddpg.seeding import Stream, episode_seed
 from pipeline import results
-from pipeline.animate import animate, film
-from pipeline.errors import MissingResultError
+from pipeline.animate import animate, draw_curves, film, meanwhile
+from pipeline.errors import MissingResultError, StageError
 from pipeline.stages import ANIMATE
 from tests.pipeline.reports.made import METRICS
 from tests.pipeline.small import params
@@ -30,8 +32,6 @@ def frames(path):
 @pytest.fixture
 def evaluated(tmp_path, monkeypatch):
     """A project after train and evaluate with one seed."""
-    from ddpg.evaluation.rollouts import run_episodes
-
     monkeypatch.chdir(tmp_path)
     recorded = []
     monkeypatch.setattr("pipeline.tracking.record", lambda *arguments: recorded.append(arguments[0]))
@@ -73,21 +73,55 @@ def test_draws_the_same_files_twice(evaluated):
     training = frames(results.ANIMATE / "training.mp4")
     assert (len(training), training[0].shape) == (4, (720, 1280, 3))
     with Image.open(results.ANIMATE / "training.gif") as gif:
-        assert gif.size[0] == 600
+        assert gif.size[0] == 800
         assert 2 <= gif.n_frames <= 4
-    # One episode of 999 steps, its first state, and its last for half a second at 60 frames a second.
-    assert len(frames(results.ANIMATE / "rollout.mp4")) == 999 + 1 + 30
+    # An episode of 999 steps, every second of them, and the last for half a second at 30 frames a second.
+    assert len(frames(results.ANIMATE / "rollout.mp4")) == 500 + 1 + 15
     kept = {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()}
     animate(params())
     assert {path.name: path.read_bytes() for path in results.ANIMATE.iterdir()} == kept
 
 
-def test_without_test_episodes_the_curves_show_the_training_return(evaluated, monkeypatch):
-    table = pd.read_csv(results.TRAIN / "episodes.csv").assign(test_return=np.nan)
-    table.to_csv(results.TRAIN / "episodes.csv", **results.CSV)
+@pytest.mark.parametrize(("rollout_fps", "n_frames", "rate"), [(60, 2, 30), (30, 4, 30), (50, 2, 25), (10, 4, 10)])
+def test_the_rollout_keeps_its_pace_at_up_to_30_frames_a_second(evaluated, monkeypatch, rollout_fps, n_frames, rate):
+    made = {}
+    monkeypatch.setattr(
+        "ddpg.visualizations.write_mp4", lambda frames, path, fps: made.update(frames=len([*frames]), fps=fps)
+    )
+    monkeypatch.setattr("pipeline.animate.pictures.problem", lambda *_: None)
+    env = gym.make("MountainCarContinuous-v0", max_episode_steps=3)
+    seed = episode_seed(params().evaluate.seed, Stream.EVALUATION_EPISODES, 0)
+    (episode,) = run_episodes(lambda x: np.zeros((len(x), 1), np.float32), [env], [seed], 1)
+    settings = params(animate={"rollout_fps": rollout_fps}, train={"action_repeat": 1})
+    film(settings, [episode], None, results.EVALUATE / "policy", None)
+    assert made == {"frames": n_frames + 1 + round(rate / 2) - (n_frames == 4), "fps": rate}
+
+
+@pytest.mark.parametrize("n_cores", [1, 2])
+def test_work_beside_other_work_raises_what_it_raised(tmp_path, monkeypatch, n_cores):
+    monkeypatch.setattr("joblib.cpu_count", lambda: n_cores)
+    with pytest.raises(DamagedFileError, match="expected"), meanwhile(fail, tmp_path / "started"):
+        pass
+    assert (tmp_path / "started").read_text() == str(os.getpid()) or n_cores == 2
+
+
+def fail(path):
+    path.write_text(str(os.getpid()))
+    raise DamagedFileError("expected a file")
+
+
+def test_a_process_beside_that_dies_is_reported(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    with pytest.raises(StageError, match="a drawing process died"), meanwhile(os._exit, 1):
+        pass
+
+
+def test_without_test_episodes_the_curves_show_the_training_return(monkeypatch):
+    nan = np.nan
+    table = pd.DataFrame({"test_return": [nan], "validation_return": [nan], "training_return": [1.0]})
     drawn = []
-    monkeypatch.setattr("pipeline.animate.draw_learning_curves", lambda *arguments, rng: drawn.append(arguments[-1]))
-    animate(params())
+    monkeypatch.setattr("ddpg.visualizations.draw_learning_curves", lambda *arguments, rng: drawn.append(arguments[-1]))
+    draw_curves(params(), table, None)
     assert drawn == ["training_return"]
 
 

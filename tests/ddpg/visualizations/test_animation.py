@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from ddpg.history import TrainingHistory
-from ddpg.visualizations import create_animation, draw_poster, write_training_animation
+from ddpg.history import Snapshot, TrainingHistory
+from ddpg.visualizations import create_animation, write_training_animation, write_training_pictures
 from ddpg.visualizations.animation import draw_segments
 from ddpg.visualizations.notebook import Html
 from ddpg.visualizations.training_picture import TrainingPicture
@@ -86,7 +86,7 @@ def test_gif(agent: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "training.gif"
     assert create_animation(agent, display_mode="gif", fps=10, path=str(path)) == path
     images, durations = decode_gif(path)
-    assert [image.size for image in images] == [(600, 338)] * 7
+    assert [image.size for image in images] == [(800, 450)] * 7
     assert durations == [100] * 7
     assert shown_snapshots(images, agent.history) == list(range(7))
 
@@ -186,27 +186,39 @@ def test_an_interruption_leaves_the_old_file(history: TrainingHistory, tmp_path:
     assert (tmp_path / "training.mp4").read_text() == "old"
 
 
-def test_the_poster_is_the_last_frame(history: TrainingHistory, tmp_path: Path) -> None:
-    draw_poster(history, tmp_path / "poster.png")
+def test_the_pictures_of_a_training_are_those_of_its_parts(
+    history: TrainingHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddpg.visualizations.animation._FULL_SIZE", SMALL)
+    take_snapshots(history, FRAMES_PER_SEGMENT + 7)
+    files = [tmp_path / name for name in ("training.mp4", "training.gif", "poster.png")]
+    contents = set()
+    for n_processes in (1, 2):
+        write_training_pictures(history, *files, 10, 2, gif_width=160, gif_frames=5, n_processes=n_processes)
+        contents.add(tuple(file.read_bytes() for file in files))
+    alone = [tmp_path / name for name in ("alone.mp4", "alone.gif")]
+    for file in alone:
+        write_training_animation(history, file, 10, 2, gif_width=160, gif_frames=5)
+    assert {each[:2] for each in contents} == {tuple(file.read_bytes() for file in alone)}
+    last = TrainingPicture(history, SMALL).draw(history.snapshots[-1])
     with Image.open(tmp_path / "poster.png") as image:
-        last = TrainingPicture(history).draw(history.snapshots[-1])
         np.testing.assert_array_equal(np.asarray(image), last[..., :3])
 
 
-def copy_all(frames: Iterator[Frame]) -> list[Frame]:
+def copy_all(frames: Iterator[Frame], _: Sequence[Snapshot]) -> list[Frame]:
     return [frame.copy() for frame in frames]
 
 
-def process_ids(frames: Iterator[Frame]) -> int:
+def process_ids(frames: Iterator[Frame], _: Sequence[Snapshot]) -> int:
     list(frames)
     return os.getpid()
 
 
-def end_itself(frames: Iterator[Frame]) -> None:
+def end_itself(frames: Iterator[Frame], _: Sequence[Snapshot]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fail(frames: Iterator[Frame]) -> None:
+def fail(frames: Iterator[Frame], _: Sequence[Snapshot]) -> None:
     raise OSError("expected room on the disk, received none")
 
 

@@ -29,6 +29,17 @@ def test_episodes_run_in_step_until_the_longest_has_ended() -> None:
     assert [shown_step(right) for _, right in halves] == [0, 1, 2, 3, *[4] * 9]
 
 
+@pytest.mark.parametrize(
+    ("steps_per_frame", "left", "right"), [(2, [0, 2, 4, 6, 8, 9], [0, 2, 4, 4, 4, 4]), (20, [0, 9], [0, 4])]
+)
+def test_steps_between_frames_are_made_but_not_drawn(steps_per_frame: int, left: list[int], right: list[int]) -> None:
+    envs = iter([Walk(n_steps=9), Walk(n_steps=4)])
+    episodes = [record(5, n_steps=9), record(6, n_steps=4)]
+    frames = list(render_rollout(lambda: next(envs), episodes, [5, 6], 2, steps_per_frame=steps_per_frame))
+    halves = [np.split(frame, 2, axis=1) for frame in frames]
+    assert [[shown_step(half) for half in side] for side in zip(*halves, strict=True)] == [left, right]
+
+
 def test_cells_of_a_grid() -> None:
     videos = [[np.full((2, 3, 3), 10 * i + j, np.uint8) for j in range(i)] for i in (1, 2, 3)]
     frames = list(_side_by_side(videos, n_columns=2))
@@ -119,6 +130,12 @@ def test_an_environment_without_pictures_shows_the_path_of_its_state() -> None:
     assert np.ptp(columns) < 1
     np.testing.assert_allclose(np.diff(rows), np.diff(rows)[0], atol=1.5)
     assert np.diff(rows)[0] > 20
+
+
+def test_a_path_has_the_steps_between_frames_too() -> None:
+    make = partial(Walk, render_mode=None)
+    last, other = (list(render_rollout(make, [record()], [5], 2, plane=(0, 1), steps_per_frame=n))[-1] for n in (1, 4))
+    assert np.abs(last.astype(int) - other).max() <= 1  # changed parts are scaled by themselves
 
 
 def test_a_plane_of_two_dimensions_has_the_first_to_the_right_and_the_second_upwards() -> None:

@@ -72,3 +72,14 @@ def test_there_is_no_arrow_where_a_wrapper_changes_the_observation_that_places_i
         observation, _ = env.reset(seed=1)
         frame = EpisodePicture(env, "", 600).draw(observation, 1, 0.0, np.ones(1))
     assert has_colour(frame[:400], BLUE) == (wrapper is gym.Wrapper)
+
+
+def test_a_picture_that_changes_in_parts_looks_as_if_all_of_it_were_new() -> None:
+    with gym.make("MountainCarContinuous-v0", render_mode="rgb_array") as env:
+        observation, _ = env.reset(seed=1)
+        picture = EpisodePicture(env, "", 424)
+        for action in (1.0, -1.0, 0.3):
+            picture.draw(observation, 1, 0.0, np.array([action]))
+            observation, *_ = env.step(np.array([action], np.float32))
+        kept, new = (each.draw(observation, 2, 0.0, np.ones(1)) for each in (picture, EpisodePicture(env, "", 424)))
+    assert np.abs(kept.astype(int) - new).max() <= 1

@@ -1,7 +1,7 @@
 import pytest
 
 from ddpg.history import TrainingHistory
-from ddpg.visualizations.timeline import Moment, moment_at, select_snapshots
+from ddpg.visualizations.timeline import Moment, count_before_learning, moment_at, select_snapshots
 
 
 def moment(history: TrainingHistory, step: int, episode: int) -> Moment:
@@ -54,3 +54,11 @@ def test_invalid_arguments(history: TrainingHistory) -> None:
     history.snapshots.clear()
     with pytest.raises(ValueError, match="train with gen_q_a_frames_every_n_steps"):
         select_snapshots(history)
+
+
+@pytest.mark.parametrize(("n_equal", "n_before"), [(1, 0), (2, 2), (6, 6), (7, 7)])
+def test_learning_begins_where_the_networks_first_change(history: TrainingHistory, n_equal: int, n_before: int) -> None:
+    first = history.snapshots[0]
+    equal = [each._replace(q_max=first.q_max.copy()) for each in history.snapshots[:n_equal]]
+    assert count_before_learning([*equal, *history.snapshots[n_equal:]]) == n_before
+    assert count_before_learning([]) == 0

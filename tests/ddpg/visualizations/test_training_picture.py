@@ -3,6 +3,7 @@ from collections.abc import Callable
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axis import XAxis
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
@@ -143,6 +144,41 @@ def test_colour_scales_of_each_frame(history: TrainingHistory) -> None:
         assert np.array_equal(first, last) == is_fixed
 
 
+def test_colours_span_the_later_half_of_the_values_since_learning_began(history: TrainingHistory) -> None:
+    snapshots = history.snapshots
+    snapshots[1] = snapshots[1]._replace(q_max=snapshots[0].q_max)
+    for snapshot, value in zip(snapshots[2:], (1e3, -1e3, 1, 2, 3), strict=True):
+        snapshot.q_max[:] = value
+    picture = TrainingPicture(history)
+    shown = [cell(picture.draw(snapshot), 0, 3, 3).tolist() for snapshot in snapshots]
+    low, high = colour_of("viridis", 0.0), colour_of("viridis", 1.0)
+    assert shown[2:4] == [high, low]
+    assert shown[4:] == [low, colour_of("viridis", 0.5), high]
+
+
+def test_until_learning_begins_the_picture_says_so(history: TrainingHistory) -> None:
+    first, second, third, *_ = history.snapshots
+    history.snapshots[1] = second._replace(q_max=first.q_max)
+    picture = TrainingPicture(history)
+    title = slice(405, 432), slice(220, 400)  # beside that of the returns
+    assert [bool((picture.draw(each)[title] != 255).any()) for each in (*history.snapshots[:2], third)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_an_axis_is_drawn_once_for_each_of_its_ends(history: TrainingHistory, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = TrainingPicture(history, SMALL)
+    drawn = []
+    draw = XAxis.draw
+    monkeypatch.setattr(XAxis, "draw", lambda *arguments: drawn.append(1) or draw(*arguments))
+    for _ in range(3):
+        for snapshot in history.snapshots:
+            picture.draw(snapshot)
+    assert len(drawn) == 3  # training episodes of up to 5 and 10 agent steps, and tests of 3
+
+
 @pytest.mark.parametrize("case", ["one state", "nine states", "no tests or threshold", "no episodes", "NaN"])
 def test_unusual_histories_are_drawn(history_of: Callable[..., TrainingHistory], case: str) -> None:
     history = history_of(**{"one state": {"size": 1, "n_y": 1}, "nine states": {"size": 9}}.get(case, {}))
@@ -170,9 +206,9 @@ def test_the_networks_are_the_training_picture_above_the_charts(history: Trainin
     snapshot = history.snapshots[2]
     frame = NetworksPicture(history).draw(snapshot)
     complete = TrainingPicture(history, (960, 540), colour_scale="frame").draw(snapshot)
-    assert frame.shape == (290, 960, 3)
+    assert frame.shape == (302, 960, 3)
     # The colour bars and what is below; the networks have no paths.
-    np.testing.assert_array_equal(frame[240:], complete[240:290, :, :3])
+    np.testing.assert_array_equal(frame[240:], complete[240:302, :, :3])
 
 
 def test_the_networks_need_no_episode_and_have_new_frames(history: TrainingHistory) -> None:
