@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from ddpg.numerics.lazy_imports import lazily
 from pipeline.tracking.contents import Point
 from pipeline.tracking.faults import REQUEST_SECONDS, Patience, TrackingError
 from pipeline.tracking.location import artifact_location, guard_first_use, tracking_uri
@@ -54,9 +53,7 @@ def connect() -> "MlflowClient":
         os.environ.setdefault(name, value)
     os.environ.update(_REQUIRED)
     follow_move()
-    # Loading these, for language models and servers of such, takes a third of the processor time of the import.
-    with lazily("mlflow.gateway", "mlflow.genai"):
-        from mlflow import MlflowClient
+    from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri(), registry_uri=tracking_uri())
 

@@ -33,8 +33,8 @@ _LEAST_WAIT, _SHARE_OF_TRAINING = 20.0, 0.05
 class LiveTraining:
     """Delivers a training's episodes to MLflow from a background thread: one parent run and one run per seed.
 
-    Training never waits for it and never fails because of it. MLflow is loaded once there is an episode to deliver. As
-    a context manager it closes the runs as failed, or as killed, when training ends by an exception.
+    Training never waits for it and never fails because of it. As a context manager it closes the runs as failed, or
+    as killed, when training ends by an exception.
 
     MLflow's own asynchronous logging (3.17.2) would not do: it drops a batch that fails, prints a line for each with
     the server's address and password, and makes the process's end wait for all that is queued.
@@ -54,7 +54,7 @@ class LiveTraining:
         self._close: Callable[[], None] = lambda: None
         self._reachable = True
         self._warned = False
-        self._begun, self._ended = Event(), Event()
+        self._ended = Event()
         self._thread = Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -82,7 +82,6 @@ class LiveTraining:
             steps = picture_steps(record["episode"], self._every_n_episodes, is_first=seed not in self._pictured)
             self._pictured.add(seed)
         self._queue.put(_Episode(seed, dict(record), networks, steps, now()))
-        self._begun.set()
 
     def finish(self, results: Path, timings: Mapping[str, float] | None = None) -> None:
         """Deliver what is missing, record the stage from its files and close the runs; waits a bounded time.
@@ -105,13 +104,11 @@ class LiveTraining:
         seconds = min(RECORD_SECONDS, max(_LEAST_WAIT, share)) if self._reachable else REQUEST_SECONDS
         self._delivery.patience.end_in(seconds)
         self._ended.set()
-        self._begun.set()
         self._thread.join(seconds + REQUEST_SECONDS * self._reachable)
         if self._thread.is_alive():
             self._warn(TimeoutError(f"no answer within {seconds:g} s"))
 
     def _work(self) -> None:
-        self._begun.wait()  # loading MLflow any earlier would delay the start of the processes that train
         with self._warning(), working() as self._delivery.process:
             delay = 0.0
             while not self._ended.wait(delay):
