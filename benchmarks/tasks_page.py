@@ -24,7 +24,7 @@ page.
 
 Every agent trains on one thread and is validated on the same start states at the same intervals; its best policy is the
 one that scored highest. Returns are means over 100 episodes from other start states, the same for all agents and seeds:
-their interquartile mean over seeds with its 95 % bootstrap interval, and the worst seed. *Solved* are seeds whose best
+their interquartile mean over seeds with its 95 % interval, and the worst seed. *Solved* are seeds whose best
 policy reaches the threshold. The steps of the environment and the seconds of learning until a validation first reaches
 it are medians over all seeds; ∞ stands for never. *Behind* is by how much the interquartile mean of the first line is
 higher, with its interval.

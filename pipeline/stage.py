@@ -30,8 +30,8 @@ def run(stage: Callable[[Params], None], description: str) -> NoReturn:
         print(f"warning: results may differ from another machine's: {obstacle}", file=sys.stderr)
     # What cleans up after Ctrl-C then also does after SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    SUMMARIZED.unlink(missing_ok=True)
     try:
+        SUMMARIZED.unlink(missing_ok=True)
         stage(load())
     except KeyboardInterrupt:
         sys.exit(report(name, "interrupted", 130))

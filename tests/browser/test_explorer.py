@@ -250,8 +250,8 @@ def test_any_two_dimensions_are_drawn_around_the_reference_state(page, tmp_path,
 
 
 def test_two_trainings_are_compared_under_one_slider(page, agent, tmp_path, screenshot):
-    other = TrainingHistory.from_arrays(agent.history.to_arrays())
-    other.weights = [each._replace(values=each.values * np.float32(0.9)) for each in other.weights]
+    weights = [each._replace(values=each.values * np.float32(0.9)) for each in agent.history.weights]
+    other = dataclasses.replace(agent.history, weights=weights)
     trainings = [explored(name, history, agent.records) for name, history in (("a", agent.history), ("b", other))]
     write_explorer(trainings, tmp_path / "explorer.html", "b against a", n_shown=2)
     page.goto((tmp_path / "explorer.html").as_uri())

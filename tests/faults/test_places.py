@@ -112,4 +112,4 @@ def test_a_stage_in_a_read_only_checkout_says_what_it_cannot_write(project: Path
     done = in_project(project, *command, cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "Read-only file system: 'results/train/seeds'" in done.stderr.splitlines()[-1]
+    assert "Read-only file system: 'results/summary/said.txt'" in done.stderr.splitlines()[-1]

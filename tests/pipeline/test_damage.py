@@ -14,6 +14,7 @@ import pytest
 
 from ddpg.arrays import load_arrays, save_arrays
 from pipeline import results
+from pipeline.stages import SUMMARIZED
 from tests.pipeline.laboratory import Laboratory, Repository
 from tests.pipeline.reports.made import pictured
 from tests.pipeline.tracking.steps import save_no_actor
@@ -97,6 +98,7 @@ class Project:
             path: path.stat().st_mtime_ns
             for path in files
             if not {".git", ".dvc"} & set(path.relative_to(self.folder).parts)
+            and path != self.folder / SUMMARIZED  # which is to say that the summary was made
         }
 
 
