@@ -31,8 +31,9 @@ def run(stage: Callable[[Params], None], description: str) -> NoReturn:
     # What cleans up after Ctrl-C then also does after SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        params = load()
         SUMMARIZED.unlink(missing_ok=True)
-        stage(load())
+        stage(params)
     except KeyboardInterrupt:
         sys.exit(report(name, "interrupted", 130))
     except StageError as error:

@@ -96,6 +96,7 @@ def main():
     """Makes all in a temporary folder."""
     from pipeline import animate, evaluate, tracking
 
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"  # so that pictures are drawn in this process too
     tracking.record = lambda *_: None
     with (
         contextlib.redirect_stdout(sys.stderr),  # the stages print tables
